@@ -1,0 +1,10 @@
+//! Longest-prefix-match structures that packet workers read.
+//!
+//! A table maps an IPv4 address to a `u32` value that the walk understands (a hop). Value 0 means "no route".
+//! Control decides which prefix wins and writes it; this crate only answers fast.
+
+#![forbid(unsafe_code)]
+
+mod ipv4;
+
+pub use ipv4::{Fib4, MAX_VALUE, Prefix4, PrefixError};

@@ -1,0 +1,2 @@
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Packet;
