@@ -231,7 +231,8 @@ mod tests {
 
     fn prefix(text: &str) -> Prefix4 {
         let (address, length) = text.split_once('/').expect("a prefix");
-        Prefix4::new(address.parse().expect("an address"), length.parse().expect("a length")).expect("a prefix")
+        Prefix4::new(address.parse().expect("an address"), length.parse().expect("a length"))
+            .expect("a prefix")
     }
 
     fn look(fib: &Fib4, address: &str) -> u32 {
@@ -250,9 +251,14 @@ mod tests {
         ];
         for _ in 0..2 {
             let fib = Fib4::from_routes(routes.clone());
-            for (address, value) in
-                [("9.9.9.9", 1), ("10.9.9.9", 2), ("10.1.9.9", 3), ("10.1.2.1", 4), ("10.1.2.128", 5), ("10.1.2.129", 6)]
-            {
+            for (address, value) in [
+                ("9.9.9.9", 1),
+                ("10.9.9.9", 2),
+                ("10.1.9.9", 3),
+                ("10.1.2.1", 4),
+                ("10.1.2.128", 5),
+                ("10.1.2.129", 6),
+            ] {
                 assert_eq!(look(&fib, address), value, "{address}");
             }
             routes.reverse();

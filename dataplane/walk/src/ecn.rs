@@ -55,7 +55,11 @@ mod tests {
                 // DSCP bits around the field play no part.
                 let got = exit(inner | 0xb8, outer | 0x48);
                 assert_eq!(got.field, field, "inner {inner:02b} outer {outer:02b}");
-                assert_eq!(got.anomaly, marked.contains(&(inner, outer)), "inner {inner:02b} outer {outer:02b}");
+                assert_eq!(
+                    got.anomaly,
+                    marked.contains(&(inner, outer)),
+                    "inner {inner:02b} outer {outer:02b}"
+                );
             }
         }
     }

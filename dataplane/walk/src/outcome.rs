@@ -130,11 +130,16 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_in_the_form_of_a_metric_label() {
-        let names: Vec<_> =
-            DropReason::ALL.iter().map(|r| r.name()).chain(PuntReason::ALL.iter().map(|r| r.name())).collect();
+        let names: Vec<_> = DropReason::ALL
+            .iter()
+            .map(|r| r.name())
+            .chain(PuntReason::ALL.iter().map(|r| r.name()))
+            .collect();
         for (index, name) in names.iter().enumerate() {
             assert!(!names[..index].contains(name), "{name} twice");
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'));
+            assert!(
+                name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            );
         }
     }
 }

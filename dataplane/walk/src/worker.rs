@@ -1,8 +1,6 @@
 //! What a worker remembers from one batch to the next. All of it is made at start.
 
 use crate::counters::Counters;
-use crate::frame::BATCH;
-use crate::stage::Packet;
 use crate::time::TokenBucket;
 
 /// How many ICMP errors a worker may send.
@@ -38,7 +36,6 @@ pub struct Worker {
     pub counters: Counters,
     pub(crate) flow_key: u64,
     pub(crate) icmp: TokenBucket,
-    pub(crate) packets: Box<[Packet; BATCH]>,
     next_id: u16,
 }
 
@@ -49,7 +46,6 @@ impl Worker {
             counters: Counters::new(ports),
             flow_key: settings.flow_key,
             icmp: TokenBucket::new(settings.icmp.rate, settings.icmp.burst),
-            packets: Box::new([Packet::default(); BATCH]),
             next_id: settings.first_id,
         }
     }

@@ -121,7 +121,10 @@ mod tests {
             let total: usize = weights.iter().map(|w| usize::from(*w)).sum();
             for (share, weight) in shares(&group, weights.len()).into_iter().zip(weights) {
                 let want = BUCKETS * usize::from(*weight) / total;
-                assert!(share.abs_diff(want) * 100 <= want * 12, "{weights:?}: {share} buckets, expected about {want}");
+                assert!(
+                    share.abs_diff(want) * 100 <= want * 12,
+                    "{weights:?}: {share} buckets, expected about {want}"
+                );
             }
         }
     }

@@ -122,6 +122,8 @@ pub struct Tables {
     pub adjacencies: Box<[Adjacency]>,
     /// By group number of a [`HopId`].
     pub groups: Box<[Group]>,
+    /// Whether a kernel stands behind the ports, that resolves the next hops which are not known here.
+    pub kernel_behind: bool,
     /// Where tunnels end.
     pub tunnels: Tunnels,
     /// IPv4.

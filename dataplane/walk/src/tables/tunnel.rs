@@ -71,7 +71,7 @@ pub struct Tunnel {
 /// All tunnels that end here.
 #[derive(Clone, Debug, Default)]
 pub struct Tunnels {
-    tunnels: Box<[Tunnel]>,
+    all: Box<[Tunnel]>,
     /// `remote << 32 | local`, 0 for any -> number.
     ipip: FlatMap,
     /// `port << 32 | vni` -> number; [`ANY_VNI`] stands for any.
@@ -107,7 +107,7 @@ impl Tunnels {
         }
         Self {
             has_ipip: !ipip.is_empty(),
-            tunnels: tunnels.into_boxed_slice(),
+            all: tunnels.into_boxed_slice(),
             ipip: FlatMap::from_entries(ipip),
             vxlan: FlatMap::from_entries(vxlan),
             vxlan_ports: vxlan_ports.into_boxed_slice(),
@@ -149,12 +149,12 @@ impl Tunnels {
     /// A tunnel by number.
     #[inline]
     pub fn tunnel(&self, id: TunnelId) -> &Tunnel {
-        &self.tunnels[usize::from(id.0)]
+        &self.all[usize::from(id.0)]
     }
 
     /// All tunnels.
     pub fn all(&self) -> &[Tunnel] {
-        &self.tunnels
+        &self.all
     }
 
     /// Whether `source` (host byte order) may send to this tunnel.
@@ -182,14 +182,21 @@ mod tests {
     }
 
     fn find(tunnels: &Tunnels, source: [u8; 4], destination: [u8; 4]) -> Option<u16> {
-        tunnels.ipip(u32::from_be_bytes(source), u32::from_be_bytes(destination)).map(|id| tunnels.tunnel(id).link.0)
+        tunnels
+            .ipip(u32::from_be_bytes(source), u32::from_be_bytes(destination))
+            .map(|id| tunnels.tunnel(id).link.0)
     }
 
     #[test]
     fn the_most_specific_ipip_tunnel_is_meant() {
         let (a, b, c) = ([192, 0, 2, 1], [192, 0, 2, 2], [192, 0, 2, 3]);
         let tunnels = Tunnels::new(
-            vec![ipip(1, Some(a), Some(b)), ipip(2, Some(a), None), ipip(3, None, Some(b)), ipip(4, None, None)],
+            vec![
+                ipip(1, Some(a), Some(b)),
+                ipip(2, Some(a), None),
+                ipip(3, None, Some(b)),
+                ipip(4, None, None),
+            ],
             [],
         );
         assert_eq!(find(&tunnels, a, b), Some(1));
@@ -213,7 +220,9 @@ mod tests {
             vec![vxlan(1, Some(1), 8472), vxlan(2, Some(1), 4789), vxlan(3, None, 4789)],
             [(LinkId(1), Ipv4Addr::new(192, 0, 2, 1))],
         );
-        let find = |port, vni| tunnels.vxlan(port, Vni::new(vni).expect("24 bits")).map(|id| tunnels.tunnel(id).link.0);
+        let find = |port, vni| {
+            tunnels.vxlan(port, Vni::new(vni).expect("24 bits")).map(|id| tunnels.tunnel(id).link.0)
+        };
         assert_eq!(find(8472, 1), Some(1));
         assert_eq!(find(8472, 2), None);
         assert_eq!(find(4789, 1), Some(2));

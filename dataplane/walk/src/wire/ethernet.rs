@@ -35,8 +35,7 @@ impl MacAddr {
     /// As a number, for tables.
     #[inline]
     pub fn key(self) -> u64 {
-        let [a, b, c, d, e, f] = self.0;
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+        self.0.iter().fold(0, |key, byte| key << 8 | u64::from(*byte))
     }
 
     #[inline]
@@ -47,8 +46,10 @@ impl MacAddr {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (place, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02x}", if place == 0 { "" } else { ":" })?;
+        }
+        Ok(())
     }
 }
 
@@ -93,6 +94,12 @@ impl<'a> Ethernet<'a> {
     #[inline]
     pub fn new(frame: &'a [u8]) -> Option<Self> {
         (frame.len() >= HEADER).then_some(Self(frame))
+    }
+
+    /// The frame.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
     }
 
     /// Destination.

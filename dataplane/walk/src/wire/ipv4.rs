@@ -167,7 +167,9 @@ pub(crate) fn clear_uncopied_options(options: &mut [u8]) {
             0 => return,
             1 => 1,
             _ => match options.get(at + 1) {
-                Some(&length) if length >= 2 && at + usize::from(length) <= options.len() => usize::from(length),
+                Some(&length) if length >= 2 && at + usize::from(length) <= options.len() => {
+                    usize::from(length)
+                }
                 // A length that leads nowhere: what follows cannot be read.
                 _ => return,
             },

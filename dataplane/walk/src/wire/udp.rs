@@ -47,6 +47,7 @@ impl<'a> Udp<'a> {
 /// host byte order.
 #[inline]
 pub fn sum(source: u32, destination: u32, datagram: &[u8]) -> u16 {
-    let pseudo = u64::from(source) + u64::from(destination) + u64::from(super::ipv4::UDP) + datagram.len() as u64;
+    let pseudo =
+        u64::from(source) + u64::from(destination) + u64::from(super::ipv4::UDP) + datagram.len() as u64;
     fold(add(pseudo, datagram))
 }

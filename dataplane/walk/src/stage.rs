@@ -1,2 +1,0 @@
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Packet;
