@@ -229,15 +229,15 @@ pub enum Event<'a> {
     Ended(Outcome),
 }
 
+/// Whether calls to observers are compiled in.
+pub(crate) const COMPILED: bool = cfg!(feature = "observe");
+
 /// Tells `$observer` of an event, if anybody watches: builds it only then.
 macro_rules! observe {
     ($observer:expr, $slot:expr, $event:expr) => {
-        #[cfg(feature = "observe")]
-        if O::ON {
+        if crate::observer::COMPILED && O::ON {
             $observer.event($slot, $event);
         }
-        #[cfg(not(feature = "observe"))]
-        let _ = (&$observer, $slot);
     };
 }
 pub(crate) use observe;

@@ -65,7 +65,6 @@ pub(crate) fn judge<O: Observer>(
             verdict: what,
         }
     );
-    let _ = what;
     verdict
 }
 
@@ -119,7 +118,6 @@ fn is_no_host(address: u32) -> bool {
 }
 
 /// The event of a packet that could not be read.
-#[cfg(feature = "observe")]
 fn unread(verdict: ArpVerdict) -> Event<'static> {
     Event::Arp { operation: 0, sender: Ipv4Addr::UNSPECIFIED, target: Ipv4Addr::UNSPECIFIED, verdict }
 }

@@ -70,7 +70,6 @@ pub(crate) fn decapsulate<O: Observer>(
                 anomaly: exit.anomaly,
             }
         );
-        let _ = vni;
     }
     *packet = inner;
     packet.is_walked()

@@ -22,7 +22,6 @@ pub(crate) fn look_up<O: Observer>(tables: &Tables, key: &RouteKey, slot: usize,
             slot,
             Event::Rule { step, priority: rule.priority, selected, action: rule.action, hop }
         );
-        let _ = step;
         if hop != HopId::NONE {
             found = hop;
             break;

@@ -40,7 +40,6 @@ pub(crate) fn finish<'f, S: Sink<'f>, O: Observer>(
         Verdict::Arp | Verdict::Ipv4 => drop_frame(worker, frame, DropReason::NoRoute, sink),
     };
     observe!(observer, slot, Event::Ended(outcome));
-    let _ = outcome;
 }
 
 /// Sends a packet by its adjacency.
