@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,21 +49,30 @@ def faults_of(capture: Path) -> dict[int, set[str]]:
     return found
 
 
+def declared_faults(row: Row) -> dict[str, dict[int, set[str]]]:
+    """By capture and frame number: the faults of the cases, in what is received, punted and passed on."""
+    declared: dict[str, dict[int, set[str]]] = {}
+    count: Counter[str] = Counter()
+
+    def frame_of(capture: str, faults: tuple[str, ...]) -> None:
+        count[capture] += 1
+        if faults:
+            declared.setdefault(capture, {})[count[capture]] = set(faults)
+
+    for case in row.cases:
+        frame_of(f"rx/{case.received.port}.pcap", case.faults)
+        if case.expected.outcome == "punted":
+            frame_of("punt.pcap", case.faults)
+        for frame in case.expected.sent:
+            frame_of(f"tx/{frame.port}.pcap", case.faults if case.expected.outcome == "forwarded" else ())
+    return declared
+
+
 def complaints(row: Row, folder: Path) -> Iterator[str]:
     """Where tshark's findings over a row's captures differ from what its cases declare."""
-    declared: dict[Path, dict[int, set[str]]] = {}
-    seen: dict[str, int] = {}
-    punted = 0
-    for case in row.cases:
-        port = case.received.port
-        seen[port] = seen.get(port, 0) + 1
-        punted += case.expected.outcome == "punted"
-        if case.faults:
-            declared.setdefault(folder / f"rx/{port}.pcap", {})[seen[port]] = set(case.faults)
-            if case.expected.outcome == "punted":
-                declared.setdefault(folder / "punt.pcap", {})[punted] = set(case.faults)
+    declared = declared_faults(row)
     for capture in sorted(folder.rglob("*.pcap")):
-        expected, found = declared.get(capture, {}), faults_of(capture)
+        expected, found = declared.get(str(capture.relative_to(folder)), {}), faults_of(capture)
         for number in sorted(expected.keys() | found.keys()):
             if expected.get(number, set()) != found.get(number, set()):
                 yield (
