@@ -175,6 +175,12 @@ impl Fib4 {
         self.nodes[(entry & !CHILD) as usize][(address & 0xff) as usize]
     }
 
+    /// Every value that a lookup can return, some more than once.
+    pub fn values(&self) -> impl Iterator<Item = u32> {
+        let entries = self.root.iter().chain(self.nodes.iter().flatten());
+        entries.copied().filter(|entry| entry & CHILD == 0).chain([self.default])
+    }
+
     /// Bytes of memory that the table holds.
     pub fn memory(&self) -> usize {
         size_of_val(self.root.as_slice()) + size_of_val(self.nodes.as_slice())

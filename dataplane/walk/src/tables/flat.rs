@@ -64,6 +64,11 @@ impl FlatMap {
         }
     }
 
+    /// Every value.
+    pub fn values(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().filter(|(key, _)| *key != EMPTY).map(|(_, value)| *value)
+    }
+
     /// How many keys it holds.
     pub fn len(&self) -> usize {
         self.length

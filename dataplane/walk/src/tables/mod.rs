@@ -9,6 +9,7 @@ mod flat;
 mod group;
 mod rule;
 mod tunnel;
+mod verify;
 
 pub use adjacency::{
     Action, Adjacency, AdjacencyId, Encapsulation, IpipEntry, MAX_REWRITE, Rewrite, UdpChecksum, VxlanEntry,
@@ -18,6 +19,7 @@ pub use flat::{FlatMap, FlatSet};
 pub use group::{BUCKETS, Group, HopId};
 pub use rule::{FibId, RouteKey, RuleAction, RuleStep, Selector};
 pub use tunnel::{Tunnel, TunnelId, TunnelKind, Tunnels, Vni};
+pub use verify::Inconsistent;
 
 use crate::wire::MacAddr;
 use core::net::Ipv4Addr;
