@@ -1,0 +1,129 @@
+//! A recording of `scripts/record-kernel`, and what packetwalk makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pcap_file::pcap::PcapReader;
+use serde_json::Value;
+
+/// A frame, and the port that it passed; punted frames name none.
+pub(crate) struct Passed {
+    pub(crate) port: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// One node of one scenario, as the kernel had it.
+pub(crate) struct Recording {
+    directory: PathBuf,
+    pub(crate) node: Node,
+    pub(crate) received: Vec<Passed>,
+    pub(crate) sent: Vec<Passed>,
+}
+
+/// What `packetwalk replay` did with the same frames.
+pub(crate) struct Replayed {
+    pub(crate) sent: Vec<Passed>,
+    pub(crate) punted: Vec<Passed>,
+    pub(crate) report: Value,
+}
+
+/// What the comparison has to know of a node.
+pub(crate) struct Node {
+    pub(crate) addresses: BTreeSet<Ipv4Addr>,
+    /// Next hops that the kernel asked for in vain.
+    pub(crate) unresolved: BTreeSet<Ipv4Addr>,
+    /// Which bridge a port is a member of.
+    bridge_of: BTreeMap<String, String>,
+}
+
+impl Node {
+    fn read(file: &Path) -> Self {
+        let text = fs::read(file).unwrap_or_else(|fault| panic!("{}: {fault}", file.display()));
+        let state: Value = serde_json::from_slice(&text).expect("the state is JSON");
+        let list = |key: &str| state[key].as_array().cloned().unwrap_or_default();
+        let text_of = |entry: &Value, key: &str| entry[key].as_str().map(str::to_owned);
+        Self {
+            addresses: list("addr")
+                .iter()
+                .flat_map(|link| link["addr_info"].as_array().cloned().unwrap_or_default())
+                .filter_map(|address| address["local"].as_str()?.parse().ok())
+                .collect(),
+            unresolved: list("neigh")
+                .iter()
+                .filter(|neighbour| neighbour["lladdr"].is_null())
+                .filter_map(|neighbour| neighbour["dst"].as_str()?.parse().ok())
+                .collect(),
+            bridge_of: list("addr")
+                .iter()
+                .filter_map(|link| Some((text_of(link, "ifname")?, text_of(link, "master")?)))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn share_a_bridge(&self, one: &str, other: &str) -> bool {
+        one != other
+            && self.bridge_of.contains_key(one)
+            && self.bridge_of.get(one) == self.bridge_of.get(other)
+    }
+}
+
+impl Recording {
+    pub(crate) fn read(directory: &Path) -> Self {
+        Self {
+            node: Node::read(&directory.join("node.json")),
+            received: captures(&directory.join("in")),
+            sent: captures(&directory.join("out")),
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// Runs the program itself, as anybody would.
+    pub(crate) fn replay(&self, output: &Path) -> Replayed {
+        let _ = fs::remove_dir_all(output);
+        fs::create_dir_all(output.join("tx")).expect("an output folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_packetwalk"));
+        command.arg("replay").arg("--state").arg(self.directory.join("node.json"));
+        for file in capture_files(&self.directory.join("in")) {
+            command.arg("--rx").arg(format!("{}={}", stem(&file), file.display()));
+        }
+        let (report, punt) = (output.join("report.json"), output.join("punt.pcap"));
+        command.arg("--tx").arg(output.join("tx")).arg("--json").arg(&report).arg("--punt").arg(&punt);
+        let done = command.output().expect("packetwalk runs");
+        assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+        Replayed {
+            sent: captures(&output.join("tx")),
+            punted: if punt.exists() { capture(&punt) } else { Vec::new() },
+            report: serde_json::from_slice(&fs::read(&report).expect("a report"))
+                .expect("the report is JSON"),
+        }
+    }
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().expect("a file name").to_string_lossy().into_owned()
+}
+
+fn capture_files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|fault| panic!("{}: {fault}", directory.display()));
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("a folder that can be read").path()).collect();
+    files.sort();
+    files
+}
+
+fn captures(directory: &Path) -> Vec<Passed> {
+    capture_files(directory).iter().flat_map(|file| capture(file)).collect()
+}
+
+fn capture(file: &Path) -> Vec<Passed> {
+    let mut reader = PcapReader::new(File::open(file).expect("a capture")).expect("a pcap header");
+    let mut frames = Vec::new();
+    while let Some(frame) = reader.next_packet() {
+        let frame =
+            frame.unwrap_or_else(|fault| panic!("{}, frame {}: {fault}", file.display(), frames.len() + 1));
+        frames.push(Passed { port: stem(file), bytes: frame.data.into_owned() });
+    }
+    frames
+}
