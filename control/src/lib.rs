@@ -1,1 +1,5 @@
-//! placeholder
+//! The control side of packetwalk: the state of a node, what it is configured to, and what is made of both.
+
+#![forbid(unsafe_code)]
+
+pub mod config;

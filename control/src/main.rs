@@ -1,1 +1,5 @@
+//! The binary `packetwalk`.
+
+#![forbid(unsafe_code)]
+
 fn main() {}
