@@ -1,0 +1,445 @@
+//! The values of the file that have a range or a form of their own.
+
+use super::scalar::{FromScalar, number};
+use ipnet::IpNet;
+use packetwalk_walk::tables::Vni;
+use packetwalk_walk::wire::MacAddr;
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+/// A routing table, 1 to 2^32 - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(u32);
+
+impl TableId {
+    /// The table of the node's own addresses.
+    pub const LOCAL: Self = Self(255);
+    /// Where routes are unless they say otherwise.
+    pub const MAIN: Self = Self(254);
+    /// The last that is asked.
+    pub const DEFAULT: Self = Self(253);
+
+    /// None for 0, which the kernel takes for "unspecified".
+    pub fn new(number: u32) -> Option<Self> {
+        (number != 0).then_some(Self(number))
+    }
+
+    /// Its number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for TableId {
+    fn default() -> Self {
+        Self::MAIN
+    }
+}
+
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::LOCAL => f.write_str("local"),
+            Self::MAIN => f.write_str("main"),
+            Self::DEFAULT => f.write_str("default"),
+            Self(number) => fmt::Display::fmt(&number, f),
+        }
+    }
+}
+
+impl FromScalar for TableId {
+    const EXPECTED: &'static str = "a table: local, main, default or a number from 1 to 4294967295 (`ip -N` prints numbers for other names)";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "local" => Some(Self::LOCAL),
+            "main" => Some(Self::MAIN),
+            "default" => Some(Self::DEFAULT),
+            _ => Self::new(number(text)?),
+        }
+    }
+}
+
+/// The largest packet of a link or a route, bytes: 68 (RFC 791's least) to 2^31 - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mtu(u32);
+
+impl Mtu {
+    /// Ethernet's, for a link that does not say.
+    pub const ETHERNET: Self = Self(1500);
+    /// The least that a link may have on which IPv4 runs.
+    pub const LEAST: Self = Self(68);
+
+    /// None out of range.
+    pub fn new(bytes: u32) -> Option<Self> {
+        (bytes >= Self::LEAST.0 && i32::try_from(bytes).is_ok()).then_some(Self(bytes))
+    }
+
+    /// Bytes.
+    pub fn bytes(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Mtu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromScalar for Mtu {
+    const EXPECTED: &'static str = "an MTU from 68 to 2147483647 bytes";
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::new(number(text)?)
+    }
+}
+
+/// Where a route leads to, of either family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
+    /// `default`, whose family the other keys tell.
+    #[default]
+    Default,
+    /// A prefix; a host address without a length is one of all bits.
+    Prefix(IpNet),
+}
+
+impl FromScalar for Destination {
+    const EXPECTED: &'static str = "`default`, an address, or a prefix without bits beyond its length";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if matches!(text, "default" | "all" | "any") {
+            return Some(Self::Default);
+        }
+        let prefix: IpNet = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+        (prefix == prefix.trunc()).then_some(Self::Prefix(prefix))
+    }
+}
+
+/// An end of a tunnel: an address, or None where it is `any`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint(pub Option<IpAddr>);
+
+impl FromScalar for Endpoint {
+    const EXPECTED: &'static str = "an address or `any`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == "any" {
+            return Some(Self(None));
+        }
+        let address: IpAddr = text.parse().ok()?;
+        Some(Self((!address.is_unspecified()).then_some(address)))
+    }
+}
+
+/// What a link has for a hardware address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkAddress {
+    /// Of an Ethernet link.
+    Mac(MacAddr),
+    /// Of another kind of link: a tunnel's end, InfiniBand's 20 octets.
+    Other(Box<str>),
+}
+
+impl LinkAddress {
+    /// The MAC address, if it is one.
+    pub fn mac(&self) -> Option<MacAddr> {
+        match self {
+            Self::Mac(mac) => Some(*mac),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl FromScalar for LinkAddress {
+    const EXPECTED: &'static str = "a MAC address such as ee:ee:ee:ee:ee:ee";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if let Ok(mac) = text.parse() {
+            return Some(Self::Mac(mac));
+        }
+        // Eight octets or more are another link type's; fewer than a MAC address's are a slip of the pen.
+        let octets = text.split(':').filter(|part| part.len() == 2 && u8::from_str_radix(part, 16).is_ok());
+        let is_long = octets.count() >= 8 && text.split(':').all(|part| part.len() == 2);
+        (is_long || text.parse::<IpAddr>().is_ok()).then(|| Self::Other(text.into()))
+    }
+}
+
+impl FromScalar for MacAddr {
+    const EXPECTED: &'static str = "a MAC address such as ee:ee:ee:ee:ee:ee";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl FromScalar for Vni {
+    const EXPECTED: &'static str = "a VXLAN network identifier from 0 to 16777215";
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::new(number(text)?)
+    }
+}
+
+/// The TTL of a tunnel's outer header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// What the link's kind has where nothing is set: 0, `auto`.
+    Auto,
+    /// `inherit`: the inner packet's.
+    Inherit,
+    /// Set, 1 to 255.
+    Fixed(u8),
+}
+
+impl FromScalar for Ttl {
+    const EXPECTED: &'static str = "a TTL from 0 to 255, `auto` or `inherit`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "inherit" => Some(Self::Inherit),
+            _ => match u8::try_from(number(text)?).ok()? {
+                0 => Some(Self::Auto),
+                ttl => Some(Self::Fixed(ttl)),
+            },
+        }
+    }
+}
+
+/// DF of a VXLAN link's outer header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DontFragment {
+    /// Clear.
+    #[default]
+    Unset,
+    /// Set.
+    Set,
+    /// The inner packet's.
+    Inherit,
+}
+
+impl FromScalar for DontFragment {
+    const EXPECTED: &'static str = "`set`, `unset` or `inherit`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "unset" => Some(Self::Unset),
+            "set" => Some(Self::Set),
+            "inherit" => Some(Self::Inherit),
+            _ => None,
+        }
+    }
+}
+
+/// How far a route or an address reaches, as the kernel numbers it: 0 everywhere, 255 nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope(pub u8);
+
+impl Scope {
+    /// Everywhere.
+    pub const GLOBAL: Self = Self(0);
+    /// On the link.
+    pub const LINK: Self = Self(253);
+    /// Within the node.
+    pub const HOST: Self = Self(254);
+}
+
+const SCOPES: [(&str, Scope); 5] = [
+    ("global", Scope::GLOBAL),
+    ("site", Scope(200)),
+    ("link", Scope::LINK),
+    ("host", Scope::HOST),
+    ("nowhere", Scope(255)),
+];
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match SCOPES.iter().find(|(_, scope)| scope == self) {
+            Some((name, _)) => f.write_str(name),
+            None => fmt::Display::fmt(&self.0, f),
+        }
+    }
+}
+
+impl FromScalar for Scope {
+    const EXPECTED: &'static str = "a scope: global, site, link, host, nowhere or a number from 0 to 255";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let named = SCOPES.iter().find(|(name, _)| *name == text).map(|(_, scope)| *scope);
+        named.or_else(|| number(text)?.try_into().ok().map(Self))
+    }
+}
+
+/// Who made a route: a name of iproute2's, or of the machine's own `rt_protos`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Protocol(Cow<'static, str>);
+
+impl Protocol {
+    /// The kernel itself.
+    pub const KERNEL: Self = Self(Cow::Borrowed("kernel"));
+    /// `ip route add`; what a route has that does not say, and what iproute2 does not print.
+    pub const BOOT: Self = Self(Cow::Borrowed("boot"));
+
+    /// As iproute2 prints it.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Protocol {
+    fn default() -> Self {
+        Self::BOOT
+    }
+}
+
+/// The usual ones, so that a million routes do not each own a copy of their maker's name.
+const PROTOCOLS: [&str; 12] =
+    ["kernel", "boot", "static", "bird", "bgp", "zebra", "ospf", "isis", "dhcp", "ra", "redirect", "unspec"];
+
+impl FromScalar for Protocol {
+    const EXPECTED: &'static str = "the name or number of a routing protocol";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let known = PROTOCOLS.iter().find(|name| **name == text);
+        Some(Self(known.map_or_else(|| Cow::Owned(text.to_owned()), |name| Cow::Borrowed(*name))))
+    }
+}
+
+/// The share of a next hop among its group's, 1 to 65535 (the kernel's 65536 counts as 65535).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Weight(u16);
+
+impl Weight {
+    /// What a next hop has that does not say.
+    pub const ONE: Self = Self(1);
+
+    /// The number.
+    pub fn value(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+impl FromScalar for Weight {
+    const EXPECTED: &'static str = "a weight from 1 to 65536";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match number(text)? {
+            0 => None,
+            65536 => Some(Self(u16::MAX)),
+            weight => u16::try_from(weight).ok().map(Self),
+        }
+    }
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // iproute2's words
+pub enum RouteKind {
+    #[default]
+    Unicast,
+    Local,
+    Broadcast,
+    Anycast,
+    Multicast,
+    Blackhole,
+    Unreachable,
+    Prohibit,
+    Throw,
+    Nat,
+    Xresolve,
+}
+
+const ROUTE_KINDS: [(&str, RouteKind); 11] = [
+    ("unicast", RouteKind::Unicast),
+    ("local", RouteKind::Local),
+    ("broadcast", RouteKind::Broadcast),
+    ("anycast", RouteKind::Anycast),
+    ("multicast", RouteKind::Multicast),
+    ("blackhole", RouteKind::Blackhole),
+    ("unreachable", RouteKind::Unreachable),
+    ("prohibit", RouteKind::Prohibit),
+    ("throw", RouteKind::Throw),
+    ("nat", RouteKind::Nat),
+    ("xresolve", RouteKind::Xresolve),
+];
+
+impl RouteKind {
+    /// As iproute2 prints it.
+    pub fn name(self) -> &'static str {
+        ROUTE_KINDS.iter().find(|(_, kind)| *kind == self).map_or("unicast", |(name, _)| name)
+    }
+}
+
+impl FromScalar for RouteKind {
+    const EXPECTED: &'static str = "a route type: unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit or throw";
+
+    fn from_text(text: &str) -> Option<Self> {
+        ROUTE_KINDS.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind)
+    }
+
+    fn from_number(_: u64) -> Option<Self> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_have_names_and_numbers() {
+        assert_eq!(TableId::from_text("main"), Some(TableId::MAIN));
+        assert_eq!(TableId::from_text("77"), TableId::new(77));
+        assert_eq!(TableId::from_number(254), Some(TableId::MAIN));
+        assert_eq!(TableId::from_text("0"), None);
+        assert_eq!(TableId::from_text("mian"), None);
+        assert_eq!(TableId::MAIN.to_string(), "main");
+        assert_eq!(TableId(1000).to_string(), "1000");
+    }
+
+    #[test]
+    fn destinations_are_whole_prefixes() {
+        let prefix = |text: &str| Some(Destination::Prefix(text.parse().expect("a prefix")));
+        assert_eq!(Destination::from_text("10.0.0.1"), prefix("10.0.0.1/32"));
+        assert_eq!(Destination::from_text("10.0.0.0/24"), prefix("10.0.0.0/24"));
+        assert_eq!(Destination::from_text("fd00::/64"), prefix("fd00::/64"));
+        assert_eq!(Destination::from_text("default"), Some(Destination::Default));
+        assert_eq!(Destination::from_text("10.0.0.1/24"), None);
+        assert_eq!(Destination::from_text("10.0.0.0/33"), None);
+    }
+
+    #[test]
+    fn link_addresses_of_all_kinds() {
+        assert!(LinkAddress::from_text("02:00:00:00:00:01").is_some_and(|address| address.mac().is_some()));
+        assert!(LinkAddress::from_text("0.0.0.0").is_some_and(|address| address.mac().is_none()));
+        let infiniband = "80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:17:5b:21";
+        assert!(LinkAddress::from_text(infiniband).is_some());
+        assert_eq!(LinkAddress::from_text("02:00:00:00:00"), None);
+        assert_eq!(LinkAddress::from_text("02:00:00:00:00:0g"), None);
+    }
+
+    #[test]
+    fn ranges_are_kept() {
+        assert_eq!(Mtu::from_number(67), None);
+        assert_eq!(Mtu::from_number(68), Some(Mtu::LEAST));
+        assert_eq!(Mtu::from_number(1 << 31), None);
+        assert_eq!(Vni::from_text("16777216"), None);
+        assert_eq!(Ttl::from_text("0"), Some(Ttl::Auto));
+        assert_eq!(Ttl::from_number(256), None);
+        assert_eq!(Weight::from_number(0), None);
+        assert_eq!(Weight::from_number(65536).map(Weight::value), Some(65535));
+        assert_eq!(Scope::from_text("link"), Some(Scope::LINK));
+        assert_eq!(Scope::from_text("100").map(|scope| scope.to_string()), Some("100".to_owned()));
+        assert_eq!(Endpoint::from_text("any"), Some(Endpoint(None)));
+        assert_eq!(Endpoint::from_text("0.0.0.0"), Some(Endpoint(None)));
+    }
+}
