@@ -36,22 +36,23 @@ def expected_tree(tree: list[Row]) -> dict[Path, bytes]:
     }
 
 
-def actual_tree() -> set[Path]:
-    """The generated files that are there, leftovers of cases since removed among them."""
-    folders = {state.parent for state in HERE.rglob("state.*")}
-    return {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+def leftovers(tree: list[Row], expected: dict[Path, bytes]) -> list[Path]:
+    """Files of these rows that no case writes any more. Other folders, recordings among them, are
+    not this program's to judge or to remove."""
+    files = {path for row in tree for path in (HERE / row.name).rglob("*") if path.is_file()}
+    return sorted(files - expected.keys())
 
 
-def regenerate(expected: dict[Path, bytes]) -> None:
-    for path in actual_tree() - expected.keys():
+def regenerate(tree: list[Row], expected: dict[Path, bytes]) -> None:
+    for path in leftovers(tree, expected):
         path.unlink()
     for path, content in expected.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
-def differences(expected: dict[Path, bytes]) -> list[str]:
-    stale = [f"{path}: no case writes this" for path in sorted(actual_tree() - expected.keys())]
+def differences(tree: list[Row], expected: dict[Path, bytes]) -> list[str]:
+    stale = [f"{path}: no case writes this" for path in leftovers(tree, expected)]
     return stale + [
         f"{path}: differs from what its row says" for path, content in expected.items()
         if not path.is_file() or path.read_bytes() != content
@@ -68,11 +69,11 @@ def main() -> int:
     expected = expected_tree(tree)
     problems: list[str] = []
     if arguments.check:
-        problems += differences(expected)
+        problems += differences(tree, expected)
     if arguments.tshark:
         problems += [problem for row in tree for problem in complaints(row, HERE / row.name)]
     if not (arguments.check or arguments.tshark):
-        regenerate(expected)
+        regenerate(tree, expected)
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{len(tree)} folders, {sum(len(row.cases) for row in tree)} cases, {len(problems)} problems")
