@@ -106,9 +106,10 @@ def bridge(index: int, name: str, mac: str, *, mtu: int, addresses: list[Object]
 def ipip(index: int, name: str, *, mtu: int, addresses: list[Object] | None = None,
          local: str = "any", remote: str = "any", underlay: str | None = None,
          pmtudisc: bool = False) -> Object:
-    """An IPIP link as link_iptnl.c prints it; without ends it is the fallback device `tunl0`."""
+    """An IPIP link as iproute2 prints it; without ends it is the fallback device `tunl0`, whose
+    protocol is `any`."""
     point_to_point = remote != "any"
-    info: Object = {"proto": "ipip", "remote": remote, "local": local}
+    info: Object = {"proto": "ipip" if point_to_point else "any", "remote": remote, "local": local}
     if underlay:
         info["link"] = underlay
     return link(
