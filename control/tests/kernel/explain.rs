@@ -1,8 +1,8 @@
 //! Frames that the kernel sent and the walk has no part in: each needs a reason and, where there can
 //! be any, evidence among the frames that the walk handed to the kernel. No evidence, no excuse.
 
-use crate::packet::{Frame, Ipv4};
-use crate::recording::{Passed, Recording, Replayed};
+use super::packet::{Ipv4, View};
+use super::recording::{Passed, Recording, Replayed};
 
 /// Why the kernel sent a frame that the walk rightly did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ pub(crate) enum Reason {
 pub(crate) struct Explainer<'a> {
     recording: &'a Recording,
     /// What was punted and has not yet explained a frame.
-    punted: Vec<Frame<'a>>,
+    punted: Vec<View<'a>>,
     /// What came in for a group, each with the members that have not sent it on so far.
     to_groups: Vec<&'a Passed>,
     flooded: Vec<(usize, &'a str)>,
@@ -38,12 +38,8 @@ impl<'a> Explainer<'a> {
     pub(crate) fn new(recording: &'a Recording, replayed: &'a Replayed) -> Self {
         Self {
             recording,
-            punted: replayed.punted.iter().map(|frame| Frame(&frame.bytes)).collect(),
-            to_groups: recording
-                .received
-                .iter()
-                .filter(|frame| Frame(&frame.bytes).is_to_a_group())
-                .collect(),
+            punted: replayed.punted.iter().map(|frame| View(&frame.bytes)).collect(),
+            to_groups: recording.received.iter().filter(|frame| frame.view().is_to_a_group()).collect(),
             flooded: Vec::new(),
         }
     }
@@ -53,10 +49,10 @@ impl<'a> Explainer<'a> {
         if self.is_flooded(sent) {
             return Some(Reason::Flooded);
         }
-        let frame = Frame(&sent.bytes);
+        let frame = sent.view();
         if let Some(arp) = frame.arp() {
-            let ours = self.recording.node.addresses.contains(&arp.sender);
-            let left_to_the_kernel = |punted: &Frame<'_>| {
+            let ours = self.recording.node.owns(arp.sender);
+            let left_to_the_kernel = |punted: &View<'_>| {
                 punted.arp().is_some_and(|asked| asked.target == arp.sender && asked.sender == arp.target)
             };
             return match arp.operation {
@@ -65,8 +61,7 @@ impl<'a> Explainer<'a> {
                 _ => None,
             };
         }
-        let packet =
-            frame.innermost().filter(|packet| self.recording.node.addresses.contains(&packet.source()))?;
+        let packet = frame.innermost().filter(|packet| self.recording.node.owns(packet.source()))?;
         self.speech(packet)
     }
 
@@ -77,7 +72,7 @@ impl<'a> Explainer<'a> {
         }
         match (packet.icmp()?, packet.quoted()) {
             ((0, 0), _) => {
-                let asked = |punted: &Frame<'_>| {
+                let asked = |punted: &View<'_>| {
                     punted.innermost().is_some_and(|request| {
                         request.icmp() == Some((8, 0))
                             && request.source() == packet.destination()
@@ -87,7 +82,7 @@ impl<'a> Explainer<'a> {
                 self.take(asked).then_some(Reason::EchoReply)
             }
             ((3, 2 | 3), Some(quoted)) => {
-                let quotes = |punted: &Frame<'_>| {
+                let quotes = |punted: &View<'_>| {
                     punted.innermost().is_some_and(|offender| offender.bytes().starts_with(quoted.bytes()))
                 };
                 self.take(quotes).then_some(Reason::NothingListens)
@@ -111,21 +106,21 @@ impl<'a> Explainer<'a> {
                 .recording
                 .received
                 .iter()
-                .filter_map(|frame| Frame(&frame.bytes).innermost())
+                .filter_map(|frame| frame.view().innermost())
                 .any(same_but_for_the_ttl)
     }
 
     fn is_flooded(&mut self, sent: &'a Passed) -> bool {
         let origin = self.to_groups.iter().enumerate().position(|(index, received)| {
             self.recording.node.share_a_bridge(&received.port, &sent.port)
-                && received.bytes == sent.bytes
+                && received.frame.bytes == sent.frame.bytes
                 && !self.flooded.contains(&(index, sent.port.as_str()))
         });
         self.flooded.extend(origin.map(|index| (index, sent.port.as_str())));
         origin.is_some()
     }
 
-    fn take(&mut self, is_evidence: impl Fn(&Frame<'a>) -> bool) -> bool {
+    fn take(&mut self, is_evidence: impl Fn(&View<'a>) -> bool) -> bool {
         let found = self.punted.iter().position(is_evidence);
         found.map(|index| self.punted.swap_remove(index)).is_some()
     }

@@ -1,5 +1,5 @@
-//! Just enough of a decoder to judge frames by: written from the RFCs and apart from the walk's own
-//! codec, so that both cannot be wrong in the same way.
+//! Just enough of a decoder to tell who speaks, and about what: apart from the walk's own codec, so
+//! that both cannot be wrong in the same way.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -7,8 +7,6 @@ use std::net::Ipv4Addr;
 /// The destination port of the recorder's VXLAN devices, as flannel's.
 const VXLAN_PORT: u16 = 8472;
 const ETHERNET: usize = 14;
-/// From an outer IPv4 header to the Ethernet header inside: IPv4, UDP and VXLAN.
-pub(crate) const TUNNEL: usize = 20 + 8 + 8;
 
 fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
@@ -18,21 +16,11 @@ fn address(bytes: &[u8], at: usize) -> Ipv4Addr {
     Ipv4Addr::new(bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3])
 }
 
-fn ones_complement_sum(bytes: &[u8]) -> u16 {
-    let pairs = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
-    let mut sum: u32 = pairs.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
-
-/// An Ethernet frame. Everything the comparison reads from one goes through here; a frame that is
-/// too short for what it says it is decodes as neither ARP nor IPv4.
+/// An Ethernet frame. One that is too short for what it says it is decodes as neither ARP nor IPv4.
 #[derive(Clone, Copy)]
-pub(crate) struct Frame<'a>(pub(crate) &'a [u8]);
+pub(crate) struct View<'a>(pub(crate) &'a [u8]);
 
-impl<'a> Frame<'a> {
+impl<'a> View<'a> {
     pub(crate) fn is_to_a_group(self) -> bool {
         self.0.first().is_some_and(|first| first & 1 == 1)
     }
@@ -51,11 +39,11 @@ impl<'a> Frame<'a> {
     }
 
     /// The frame that this one carries through a tunnel.
-    pub(crate) fn carried(self) -> Option<Frame<'a>> {
+    pub(crate) fn carried(self) -> Option<View<'a>> {
         let outer = self.ipv4()?;
         let udp = outer.body();
         let is_vxlan = outer.protocol() == 17 && !outer.is_fragment() && udp.len() >= 16 + ETHERNET;
-        (is_vxlan && be16(udp, 2) == VXLAN_PORT).then(|| Frame(&udp[16..]))
+        (is_vxlan && be16(udp, 2) == VXLAN_PORT).then(|| View(&udp[16..]))
     }
 
     /// The packet that pods and nodes mean, without the tunnel around it.
@@ -64,7 +52,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-impl fmt::Display for Frame<'_> {
+impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(arp) = self.arp() {
             write!(f, "ARP {} {} -> {}", arp.operation, arp.sender, arp.target)?;
@@ -130,10 +118,6 @@ impl<'a> Ipv4<'a> {
 
     pub(crate) fn is_fragment(self) -> bool {
         be16(self.0, 6) & 0x3fff != 0
-    }
-
-    pub(crate) fn header_is_sound(self) -> bool {
-        ones_complement_sum(&self.0[..self.header_length()]) == 0xffff
     }
 
     pub(crate) fn ports(self) -> Option<(u16, u16)> {

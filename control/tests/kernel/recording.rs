@@ -1,18 +1,26 @@
 //! A recording of `scripts/record-kernel`, and what packetwalk makes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pcap_file::pcap::PcapReader;
 use serde_json::Value;
 
-/// A frame, and the port that it passed; punted frames name none.
+use super::packet::View;
+use crate::common::{Frame, own_addresses, read};
+
+/// A frame, and the port that it passed.
 pub(crate) struct Passed {
     pub(crate) port: String,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) frame: Frame,
+}
+
+impl Passed {
+    pub(crate) fn view(&self) -> View<'_> {
+        View(&self.frame.bytes)
+    }
 }
 
 /// One node of one scenario, as the kernel had it.
@@ -26,13 +34,13 @@ pub(crate) struct Recording {
 /// What `packetwalk replay` did with the same frames.
 pub(crate) struct Replayed {
     pub(crate) sent: Vec<Passed>,
-    pub(crate) punted: Vec<Passed>,
+    pub(crate) punted: Vec<Frame>,
     pub(crate) report: Value,
 }
 
 /// What the comparison has to know of a node.
 pub(crate) struct Node {
-    pub(crate) addresses: BTreeSet<Ipv4Addr>,
+    pub(crate) addresses: Vec<Ipv4Addr>,
     /// Next hops that the kernel asked for in vain.
     pub(crate) unresolved: BTreeSet<Ipv4Addr>,
     /// Which bridge a port is a member of.
@@ -43,37 +51,34 @@ impl Node {
     fn read(file: &Path) -> Self {
         let text = fs::read(file).unwrap_or_else(|fault| panic!("{}: {fault}", file.display()));
         let state: Value = serde_json::from_slice(&text).expect("the state is JSON");
-        let list = |key: &str| state[key].as_array().cloned().unwrap_or_default();
-        let text_of = |entry: &Value, key: &str| entry[key].as_str().map(str::to_owned);
+        let entries = |key: &str| state[key].as_array().map_or(&[][..], Vec::as_slice).iter();
+        let name = |link: &Value, key: &str| link[key].as_str().map(str::to_owned);
         Self {
-            addresses: list("addr")
-                .iter()
-                .flat_map(|link| link["addr_info"].as_array().cloned().unwrap_or_default())
-                .filter_map(|address| address["local"].as_str()?.parse().ok())
-                .collect(),
-            unresolved: list("neigh")
-                .iter()
+            addresses: own_addresses(file),
+            unresolved: entries("neigh")
                 .filter(|neighbour| neighbour["lladdr"].is_null())
                 .filter_map(|neighbour| neighbour["dst"].as_str()?.parse().ok())
                 .collect(),
-            bridge_of: list("addr")
-                .iter()
-                .filter_map(|link| Some((text_of(link, "ifname")?, text_of(link, "master")?)))
+            bridge_of: entries("addr")
+                .filter_map(|link| Some((name(link, "ifname")?, name(link, "master")?)))
                 .collect(),
         }
     }
 
+    pub(crate) fn owns(&self, address: Ipv4Addr) -> bool {
+        self.addresses.contains(&address)
+    }
+
     pub(crate) fn share_a_bridge(&self, one: &str, other: &str) -> bool {
-        one != other
-            && self.bridge_of.contains_key(one)
-            && self.bridge_of.get(one) == self.bridge_of.get(other)
+        let bridge = self.bridge_of.get(one);
+        one != other && bridge.is_some() && bridge == self.bridge_of.get(other)
     }
 }
 
 impl Recording {
     pub(crate) fn read(directory: &Path) -> Self {
         Self {
-            node: Node::read(&directory.join("node.json")),
+            node: Node::read(&directory.join("state.json")),
             received: captures(&directory.join("in")),
             sent: captures(&directory.join("out")),
             directory: directory.to_owned(),
@@ -85,7 +90,7 @@ impl Recording {
         let _ = fs::remove_dir_all(output);
         fs::create_dir_all(output.join("tx")).expect("an output folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_packetwalk"));
-        command.arg("replay").arg("--state").arg(self.directory.join("node.json"));
+        command.arg("replay").arg("--state").arg(self.directory.join("state.json"));
         for file in capture_files(&self.directory.join("in")) {
             command.arg("--rx").arg(format!("{}={}", stem(&file), file.display()));
         }
@@ -95,7 +100,7 @@ impl Recording {
         assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
         Replayed {
             sent: captures(&output.join("tx")),
-            punted: if punt.exists() { capture(&punt) } else { Vec::new() },
+            punted: if punt.exists() { read(&punt) } else { Vec::new() },
             report: serde_json::from_slice(&fs::read(&report).expect("a report"))
                 .expect("the report is JSON"),
         }
@@ -114,16 +119,9 @@ fn capture_files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn captures(directory: &Path) -> Vec<Passed> {
-    capture_files(directory).iter().flat_map(|file| capture(file)).collect()
-}
-
-fn capture(file: &Path) -> Vec<Passed> {
-    let mut reader = PcapReader::new(File::open(file).expect("a capture")).expect("a pcap header");
-    let mut frames = Vec::new();
-    while let Some(frame) = reader.next_packet() {
-        let frame =
-            frame.unwrap_or_else(|fault| panic!("{}, frame {}: {fault}", file.display(), frames.len() + 1));
-        frames.push(Passed { port: stem(file), bytes: frame.data.into_owned() });
-    }
-    frames
+    let of_port = |file: &PathBuf| {
+        let port = stem(file);
+        read(file).into_iter().map(move |frame| Passed { port: port.clone(), frame })
+    };
+    capture_files(directory).iter().flat_map(of_port).collect()
 }

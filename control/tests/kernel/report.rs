@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::packet::{Frame, Ipv4};
-use crate::recording::{Recording, Replayed};
+use super::packet::{Ipv4, View};
+use super::recording::{Recording, Replayed};
 
 /// What is wrong with the report, one line each.
 pub(crate) fn faults(recording: &Recording, replayed: &Replayed) -> Vec<String> {
@@ -30,7 +30,7 @@ pub(crate) fn faults(recording: &Recording, replayed: &Replayed) -> Vec<String> 
 
     // Who was told why: the kernel's errors about what it did not forward name the drops.
     let mut told = BTreeMap::<&str, u64>::new();
-    for error in recording.sent.iter().filter_map(|frame| Frame(&frame.bytes).innermost()) {
+    for error in recording.sent.iter().filter_map(|frame| frame.view().innermost()) {
         if let Some(reason) = reason_of(recording, error) {
             *told.entry(reason).or_default() += 1;
         }
@@ -43,7 +43,7 @@ pub(crate) fn faults(recording: &Recording, replayed: &Replayed) -> Vec<String> 
     // And what was punted is what the node itself takes part in.
     let mut taken = BTreeMap::<&str, u64>::new();
     for frame in &replayed.punted {
-        *taken.entry(punt_of(recording, Frame(&frame.bytes))).or_default() += 1;
+        *taken.entry(punt_of(recording, View(&frame.bytes))).or_default() += 1;
     }
     for (reason, expected) in taken {
         expect(reason, expected, count(&report["punt"][reason]));
@@ -62,8 +62,8 @@ fn total(reasons: &Value) -> u64 {
 /// Which drop an ICMP error of this node stands for. A rule of type unreachable and a missing route
 /// share a code.
 fn reason_of(recording: &Recording, error: Ipv4<'_>) -> Option<&'static str> {
-    let quoted = error.quoted().filter(|_| recording.node.addresses.contains(&error.source()))?;
-    if recording.node.addresses.contains(&quoted.destination()) {
+    let quoted = error.quoted().filter(|_| recording.node.owns(error.source()))?;
+    if recording.node.owns(quoted.destination()) {
         return None;
     }
     match error.icmp()? {
@@ -76,19 +76,19 @@ fn reason_of(recording: &Recording, error: Ipv4<'_>) -> Option<&'static str> {
 }
 
 /// What a punted frame should have been punted as.
-fn punt_of(recording: &Recording, frame: Frame<'_>) -> &'static str {
+fn punt_of(recording: &Recording, frame: View<'_>) -> &'static str {
     if let Some(packet) = frame.innermost() {
         if packet.destination().is_multicast() {
             return "multicast";
         }
-        return if frame.is_to_a_group() || recording.node.addresses.contains(&packet.destination()) {
+        return if frame.is_to_a_group() || recording.node.owns(packet.destination()) {
             "local"
         } else {
             "bridge"
         };
     }
     match frame.arp() {
-        Some(arp) if arp.operation == 2 && recording.node.addresses.contains(&arp.target) => "local",
+        Some(arp) if arp.operation == 2 && recording.node.owns(arp.target) => "local",
         _ => "bridge",
     }
 }

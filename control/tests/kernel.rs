@@ -3,23 +3,27 @@
 //!
 //! `recorded_*` walk the small recordings under `pcap-fixtures/kernel`, with no privileges. `live`
 //! makes new ones, at full size and on the kernel at hand. It needs root and Debian's iproute2, ethtool,
-//! procps, iputils-ping, tcpdump and iperf3, and fails without; `PACKETWALK_SKIP_PRIVILEGED=1` leaves
+//! iputils-ping, tcpdump and iperf3, and fails without; `PACKETWALK_SKIP_PRIVILEGED=1` leaves
 //! it out, but not where CI=true.
 
 #![allow(clippy::panic, reason = "a comparison that cannot go on has failed")]
 
-mod compare;
-mod explain;
-mod packet;
-mod recording;
-mod report;
+mod common;
+mod kernel {
+    pub(crate) mod compare;
+    pub(crate) mod explain;
+    mod packet;
+    pub(crate) mod recording;
+    pub(crate) mod report;
+}
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use compare::{Seen, compare};
-use explain::Reason;
-use recording::Recording;
+use kernel::compare::{Seen, compare};
+use kernel::explain::Reason;
+use kernel::recording::Recording;
+use kernel::report;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("control/ lies in the repository").to_owned()
