@@ -16,7 +16,7 @@ pub const CE: u8 = 0b11;
 pub struct Exit {
     /// The ECN field that it is forwarded with; None: it must be dropped.
     pub field: Option<u8>,
-    /// The combination should not occur, and is counted: those that RFC 6040 figure 4 marks (!!!).
+    /// It is forwarded, and the combination should not occur: RFC 6040 figure 4 marks it (!!!).
     pub anomaly: bool,
 }
 
@@ -24,7 +24,7 @@ pub struct Exit {
 #[inline]
 pub fn exit(inner: u8, outer: u8) -> Exit {
     let (field, anomaly) = match (inner & MASK, outer & MASK) {
-        (NOT_ECT, CE) => (None, true),
+        (NOT_ECT, CE) => (None, false),
         (NOT_ECT, NOT_ECT) => (Some(NOT_ECT), false),
         (NOT_ECT, _) => (Some(NOT_ECT), true),
         (CE, ECT_1) => (Some(CE), true),
@@ -49,7 +49,8 @@ mod tests {
             [Some(ECT_1), Some(ECT_1), Some(ECT_1), Some(CE)],
             [Some(CE), Some(CE), Some(CE), Some(CE)],
         ];
-        let marked = [(NOT_ECT, ECT_0), (NOT_ECT, ECT_1), (NOT_ECT, CE), (CE, ECT_1)];
+        // Those marked (!!!) that are forwarded; the dropped one has a name of its own.
+        let marked = [(NOT_ECT, ECT_0), (NOT_ECT, ECT_1), (CE, ECT_1)];
         for (inner, row) in order.into_iter().zip(figure) {
             for (outer, field) in order.into_iter().zip(row) {
                 // DSCP bits around the field play no part.
