@@ -3,4 +3,13 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod finding;
+pub mod links;
+pub mod node;
+pub mod resolve;
+pub mod rib;
 pub mod state;
+
+pub use finding::Finding;
+pub use node::Node;
+pub use resolve::Behind;

@@ -119,9 +119,9 @@ pub struct InfoData {
     /// Its endpoints come with each packet (`external`).
     #[serde(default, deserialize_with = "present")]
     pub external: bool,
-    /// What IPIP carries: `ipip`, `mplsip`, `any`, ...
+    /// What an IPIP link carries: `ipip`, `mplsip`, `any`.
     #[serde(default)]
-    pub mode: Option<String>,
+    pub proto: Option<String>,
     /// Whether a bridge filters by VLAN (0 or 1).
     #[serde(default, deserialize_with = "optional")]
     pub vlan_filtering: Option<u8>,

@@ -1,0 +1,59 @@
+//! Why a way does not lead to a port, and what becomes of its packets.
+
+use super::Behind;
+use packetwalk_walk::tables::Action;
+use packetwalk_walk::{DropReason, PuntReason};
+
+/// What is missing on a way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    /// The link, route or neighbour at fault.
+    pub(crate) text: String,
+}
+
+/// Kinds of faults, by what becomes of the packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum FaultKind {
+    /// A neighbour's MAC address.
+    Neighbour,
+    /// A link that packetwalk does not hold, or a rule or route that it does not walk.
+    NotHeld,
+    /// A bridge's forwarding entry: the bridge floods.
+    Bridge,
+    /// The link is down.
+    LinkDown,
+    /// A VXLAN link's forwarding entry.
+    Fdb,
+    /// A route to a tunnel's peer.
+    Unroutable,
+    /// A tunnel's peer is behind the tunnel.
+    Loop,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: FaultKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// What becomes of the packets.
+    pub(crate) fn action(&self, behind: Behind) -> Action {
+        match (self.kind, behind) {
+            (FaultKind::Neighbour, Behind::Kernel) => Action::Punt(PuntReason::Neighbour),
+            (FaultKind::NotHeld, Behind::Kernel) => Action::Punt(PuntReason::NotHeld),
+            (FaultKind::Neighbour | FaultKind::NotHeld, Behind::Nothing) => {
+                Action::Fail(DropReason::NeighbourUnresolved)
+            }
+            (FaultKind::Bridge, _) => Action::Punt(PuntReason::Bridge),
+            (FaultKind::LinkDown, _) => Action::Fail(DropReason::LinkDown),
+            (FaultKind::Fdb, _) => Action::Fail(DropReason::FdbMissing),
+            (FaultKind::Unroutable, _) => Action::Fail(DropReason::TunnelUnroutable),
+            (FaultKind::Loop, _) => Action::Fail(DropReason::TunnelLoop),
+        }
+    }
+
+    /// Whether an operator should hear of it: a bridge's entry that aged away is everyday.
+    pub(crate) fn is_worth_telling(&self) -> bool {
+        self.kind != FaultKind::Bridge
+    }
+}
