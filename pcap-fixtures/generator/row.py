@@ -26,20 +26,11 @@ class Expected:
     def describe(self) -> str:
         words = self.outcome + (f" `{self.reason}`" if self.reason else "")
         ports = ", ".join(dict.fromkeys(f"`{frame.port}`" for frame in self.sent))
-        extra = self.extra()
         if self.outcome == "forwarded" and self.originated == "fragment":
             return f"forwarded to {ports} in {len(self.sent)} fragments"
-        if self.outcome == "forwarded" and self.originated == "arp_request":
-            return f"held behind an ARP request on {ports}, then forwarded"
         if self.outcome in ("forwarded", "answered"):
             return f"{words} to {ports}" + (", counted in `ecn_anomaly`" if self.anomalies else "")
-        if extra and self.originated == "arp_request":
-            return f"{words} at the end, after an ARP request on {ports}"
-        if extra:
-            return f"{words}, ICMP error to {ports}"
-        if self.sent:
-            return f"{words}; the held packet goes to {ports}"
-        return words
+        return f"{words}, ICMP error to {ports}" if self.sent else words
 
     def extra(self) -> int:
         """Frames sent beyond the one that a forwarded or answered frame stands for."""
@@ -58,25 +49,14 @@ def answers(frame: Frame) -> Expected:
     return Expected("answered", sent=(frame,))
 
 
-def punts(reason: str, *, error: Frame | None = None, releases: tuple[Frame, ...] = ()) -> Expected:
-    """To the kernel; with an error relayed, or with packets that waited for this frame sent on."""
-    if error:
-        return Expected("punted", reason, (error,), "icmp_error")
-    return Expected("punted", reason, releases)
+def punts(reason: str) -> Expected:
+    """To the kernel."""
+    return Expected("punted", reason)
 
 
 def drops(reason: str, error: Frame | None = None) -> Expected:
     """Dropped: silently, or with an ICMP error."""
     return Expected("dropped", reason, (error,), "icmp_error") if error else Expected("dropped", reason)
-
-
-def waits(request: Frame) -> Expected:
-    """Held for a neighbour that answers later: an ARP request now, the packet with the answer."""
-    return Expected("forwarded", sent=(request,), originated="arp_request")
-
-
-def never_resolved(request: Frame) -> Expected:
-    return Expected("dropped", "neighbour_unresolved", (request,), "arp_request")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Calico CrossSubnet on the kind node 172.18.0.2: native within the subnet, tunnelled beyond it."""
 
 from generator.iproute2 import (
-    Object, State, address, ipip, link, link_local, loopback, neighbour, netconf, route, veth, vtep_entry,
+    Object, State, address, ipip, link_local, loopback, neighbour, netconf, route, veth, vtep_entry,
     vxlan,
 )
 from generator.linux import (

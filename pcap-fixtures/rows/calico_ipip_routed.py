@@ -170,21 +170,6 @@ def node_121() -> None:
     nested = WEST.arriving(ping(R, A, ttl=62), ttl=62)
     case("a tunnel in the tunnel", arrived(nested, ttl=61), drops("tunnel_nested"))
 
-    # Last, for the tunnel remembers what it learns here.
-    large = datagram(1440, A, R, df=True)
-    case("1440 bytes, sent once more", POD_A.received(large), forwards(entered(forwarded(large))))
-    fabric_mtu = icmp_error(FRAGMENTATION_NEEDED, NODE_121.gateway, EAST.entered(forwarded(large)), 1400)
-    quoted_inner = EAST.entered(forwarded(large))[20:548]
-    case("the router cannot send it on: 3/4 with MTU 1400, relayed to the pod as 1380",
-         FABRIC_121.received(fabric_mtu),
-         punts("local", error=POD_A.sent(
-             icmp_error(FRAGMENTATION_NEEDED, NODE_121.address, quoted_inner, 1380))))
-    over = datagram(1381, A, R, df=True)
-    case("the next packet of 1381 bytes is told so at once", POD_A.received(over),
-         drops("mtu_exceeded", POD_A.sent(icmp_error(FRAGMENTATION_NEEDED, NODE_121.address, over, 1380))))
-    fits = datagram(1380, A, R, df=True)
-    case("1380 bytes pass", POD_A.received(fits), forwards(entered(forwarded(fits))))
-
 
 def node_122() -> None:
     case = AT_122.case

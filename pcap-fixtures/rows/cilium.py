@@ -1,7 +1,7 @@
 """Cilium on node 25.25.25.121: its VXLAN overlay, and direct routing."""
 
 from generator.iproute2 import (
-    Object, State, address, link, link_local, loopback, neighbour, netconf, route, veth, vtep_entry, vxlan,
+    Object, State, address, link, link_local, loopback, neighbour, route, veth, vtep_entry, vxlan,
 )
 from generator.linux import (
     FRAGMENTATION_NEEDED, HOST_UNREACHABLE, PROHIBITED, TIME_EXCEEDED, Vxlan, forwarded, fragments,
