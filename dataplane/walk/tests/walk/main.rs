@@ -1,0 +1,14 @@
+//! The walk against its contract: docs/conformance names the requirement that each test is called after. Expected bytes come
+//! from RFCs, the design and what Linux was measured to send, and are built by etherparse, not by the walk's own codec.
+//!
+//! One program, so that its common part is compiled once; `allocations` needs an allocator of its own and is another.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)] // a test that cannot go on has failed
+#![allow(missing_docs, unreachable_pub)] // nobody imports a test
+
+mod common;
+
+mod arp;
+mod ethernet;
+mod ipv4_header;
+mod ttl_mtu_icmp;
