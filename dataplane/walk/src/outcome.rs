@@ -84,7 +84,7 @@ reasons! {
         ForwardingOff = "forwarding_off", Warning, "the interface that it came in by does not forward";
         TtlExpired = "ttl_expired", Info, "the TTL ended here; the sender was told (ICMP 11/0)";
         MtuExceeded = "mtu_exceeded", Info, "too big for the next link and not to be fragmented; the sender was told (ICMP 3/4)";
-        FragmentFailed = "fragment_failed", Error, "no free frame to fragment into";
+        FragmentFailed = "fragment_failed", Error, "too big for the next link, and no free frame, no room or no offset for its fragments";
         NoRoute = "no_route", Warning, "no table has a route to the destination";
         Blackhole = "blackhole", Info, "the route is a blackhole";
         Unreachable = "unreachable", Info, "the route, or the rule, says unreachable";

@@ -22,34 +22,33 @@ pub(crate) fn cut<'f, S: Sink<'f>>(
     let field = packet.fragment_field();
     // Every fragment but the last carries a multiple of 8 bytes.
     let share = (mtu as usize).saturating_sub(header) & !7;
-    if share == 0 {
+    let count = if share == 0 { usize::MAX } else { payload.div_ceil(share) };
+    // A fragment that says it lies beyond the longest datagram would get offsets that wrap to its beginning.
+    let end = header + usize::from(field & OFFSET) * 8 + payload;
+    if count > MAX_MORE + 1 || end > usize::from(u16::MAX) {
         return Err(DropReason::FragmentFailed);
     }
-    let count = payload.div_ceil(share);
 
     let mut more = ArrayVec::new();
     for number in 1..count {
-        let made = sink.spare().filter(|_| number <= MAX_MORE).and_then(|mut spare| {
-            let from = number * share;
-            let length = share.min(payload - from);
-            let bytes = frame.bytes();
-            let room = spare.append(header + length)?;
-            room[..header].copy_from_slice(&bytes[..header]);
-            room[header..].copy_from_slice(&bytes[header + from..header + from + length]);
-            if field & OFFSET == 0 {
-                ipv4::clear_uncopied_options(&mut room[ipv4::HEADER..header]);
-            }
-            let last = number + 1 == count;
-            finish(room, header, (field & OFFSET) + (from / 8) as u16, !last || field & MF != 0);
-            Some(spare)
-        });
-        let Some(fragment) = made else {
-            for spare in more {
-                sink.restore(spare);
+        let from = number * share;
+        let length = share.min(payload - from);
+        let mut spare = sink.spare();
+        let Some(room) = spare.as_mut().and_then(|spare| spare.append(header + length)) else {
+            for unused in more.into_iter().chain(spare) {
+                sink.restore(unused);
             }
             return Err(DropReason::FragmentFailed);
         };
-        more.push(fragment);
+        let bytes = frame.bytes();
+        room[..header].copy_from_slice(&bytes[..header]);
+        room[header..].copy_from_slice(&bytes[header + from..header + from + length]);
+        if field & OFFSET == 0 {
+            ipv4::clear_uncopied_options(&mut room[ipv4::HEADER..header]);
+        }
+        let last = number + 1 == count;
+        finish(room, header, (field & OFFSET) + (from / 8) as u16, !last || field & MF != 0);
+        more.extend(spare);
     }
     frame.truncate(header + share);
     finish(frame.bytes_mut(), header, field & OFFSET, true);

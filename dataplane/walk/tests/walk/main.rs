@@ -10,5 +10,6 @@ mod common;
 
 mod arp;
 mod ethernet;
+mod fragments;
 mod ipv4_header;
 mod ttl_mtu_icmp;
