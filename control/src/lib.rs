@@ -6,6 +6,7 @@ pub mod config;
 pub mod finding;
 pub mod links;
 pub mod node;
+pub mod report;
 pub mod resolve;
 pub mod rib;
 pub mod state;

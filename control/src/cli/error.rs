@@ -1,0 +1,98 @@
+//! What ends a verb early, and how it is told.
+
+use anstyle::{AnsiColor, Style};
+use packetwalk_control::config::ConfigError;
+use packetwalk_control::state::StateError;
+use packetwalk_port::pcap::{CaptureError, WriteError};
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Why a verb cannot do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The state of the node.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A capture that is read.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// A file that is written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A port that the node does not have.
+    #[error("{option} {name}: the node has no such port: expected {}", one_of(ports))]
+    UnknownPort {
+        /// Where it was named.
+        option: &'static str,
+        /// As named.
+        name: String,
+        /// The node's ports.
+        ports: Vec<String>,
+    },
+    /// One file is named for two things, and one of them would destroy it.
+    #[error("{option} {}: it is also given as {other}: expected different files", path.display())]
+    SameFile {
+        /// What would write it.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What reads or writes it, too.
+        other: &'static str,
+    },
+    /// Standard output cannot be written.
+    #[error("standard output: {0}")]
+    Print(io::Error),
+    /// rx = forwarded + answered + punted + dropped does not hold, or tx does not add up.
+    #[error(
+        "accounting: frames received and sent do not add up to the outcomes counted; this is a fault of packetwalk, \
+         please report it with the state and the captures"
+    )]
+    Accounting,
+}
+
+impl CliError {
+    /// 2 for what the user can change, 1 for what only the programmer can.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Accounting => ExitCode::from(1),
+            _ => ExitCode::from(2),
+        }
+    }
+}
+
+fn one_of(ports: &[String]) -> String {
+    match ports {
+        [] => "a state with an Ethernet link, there is none in `addr`".to_owned(),
+        [port] => port.clone(),
+        ports => format!("one of {}", ports.join(", ")),
+    }
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const INFO: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Says on standard error why the verb ended.
+pub(crate) fn print(error: &CliError) {
+    say(ERROR, "error", error);
+}
+
+/// Says on standard error what is odd, but no obstacle.
+pub(crate) fn warn(text: impl Display) {
+    say(WARNING, "warning", text);
+}
+
+/// Says on standard error what is as it may be.
+pub(crate) fn inform(text: impl Display) {
+    say(INFO, "info", text);
+}
+
+fn say(style: Style, kind: &str, text: impl Display) {
+    // There is nobody left to tell where this fails.
+    let _ = writeln!(anstream::stderr(), "{style}{kind}:{style:#} {text}");
+}

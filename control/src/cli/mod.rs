@@ -1,0 +1,53 @@
+//! The command line: one file a verb.
+
+mod captures;
+mod error;
+mod node;
+mod replay;
+
+use clap::{Parser, Subcommand};
+use error::CliError;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+/// Walks packets as a Linux node that routes pod traffic would: ARP, policy rules and routes, IPIP and VXLAN tunnels,
+/// ICMP errors. The state of the node is what iproute2 prints of it.
+#[derive(Debug, Parser)]
+#[command(name = "packetwalk", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Replay(replay::Options),
+}
+
+/// Runs the command line of this process. Exit code 2: the command line, the state, the configuration or a capture
+/// cannot be used; 1: packetwalk itself is at fault.
+pub(crate) fn run() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Replay(options) => options.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough of it.
+        Err(CliError::Print(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            error::print(&error);
+            error.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
