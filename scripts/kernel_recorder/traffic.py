@@ -154,7 +154,6 @@ def traffic(scenario, brief):
         sender["b1"].udp("224.0.0.251", 10)
 
     # Nobody there: refused by type, dropped in the local block, or asked for in vain.
-    sender["a1"].udp("203.0.113.1", 10)
     if scenario == "vxlan":
         for index in range(3):
             sender["a1"].udp("10.244.1.99", 10 + index)

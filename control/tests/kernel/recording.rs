@@ -73,6 +73,10 @@ impl Node {
         let bridge = self.bridge_of.get(one);
         one != other && bridge.is_some() && bridge == self.bridge_of.get(other)
     }
+
+    pub(crate) fn is_bridged(&self, port: &str) -> bool {
+        self.bridge_of.contains_key(port)
+    }
 }
 
 impl Recording {

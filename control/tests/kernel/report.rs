@@ -75,20 +75,19 @@ fn reason_of(recording: &Recording, error: Ipv4<'_>) -> Option<&'static str> {
     }
 }
 
-/// What a punted frame should have been punted as.
+/// What a punted frame should have been punted as. What a bridge has to flood is the bridge's, whatever
+/// is in it; a punted frame does not name its port, but the same frame among those received does.
 fn punt_of(recording: &Recording, frame: View<'_>) -> &'static str {
-    if let Some(packet) = frame.innermost() {
-        if packet.destination().is_multicast() {
-            return "multicast";
-        }
-        return if frame.is_to_a_group() || recording.node.owns(packet.destination()) {
-            "local"
-        } else {
-            "bridge"
-        };
-    }
-    match frame.arp() {
-        Some(arp) if arp.operation == 2 && recording.node.owns(arp.target) => "local",
-        _ => "bridge",
-    }
+    let flooded = frame.is_to_a_group()
+        && recording
+            .received
+            .iter()
+            .any(|received| received.frame.bytes == frame.0 && recording.node.is_bridged(&received.port));
+    let ours = match (frame.arp(), frame.innermost()) {
+        (Some(arp), _) => arp.operation == 2 && recording.node.owns(arp.target),
+        (None, Some(packet)) if packet.destination().is_multicast() && !flooded => return "multicast",
+        (None, Some(packet)) => frame.is_to_a_group() || recording.node.owns(packet.destination()),
+        (None, None) => false,
+    };
+    if ours && !flooded { "local" } else { "bridge" }
 }
