@@ -8,19 +8,29 @@ use crate::frame::Frame;
 use crate::observer::{Event, Observer, observe};
 use crate::outcome::{DropReason, PuntReason};
 use crate::tables::{BridgeId, Role, Tables, Tunnel, TunnelId, TunnelKind, Vni};
+use crate::wire::MacAddr;
 use crate::wire::ethernet::{self, Ethernet, HEADER, TAG};
 use crate::wire::ipv4::{IPIP, Ipv4, OFFSET, UDP};
 use crate::wire::udp::{self, Udp};
 use crate::wire::vxlan::{self, Vxlan};
-use crate::wire::{MacAddr, be16};
 use core::net::Ipv4Addr;
 
 /// How a packet for this node goes on.
 enum Way {
-    /// A packet inside, at this offset of the frame.
-    Inner(TunnelId, usize, Option<Vni>),
+    /// A packet inside.
+    Inner(Inner),
     /// Not further.
     Ends(Verdict),
+}
+
+/// Where the packet inside is.
+struct Inner {
+    tunnel: TunnelId,
+    /// Of the frame.
+    offset: usize,
+    vni: Option<Vni>,
+    /// VXLAN: the frame inside is a broadcast or multicast frame.
+    group_frame: bool,
 }
 
 /// A packet for this node: the one inside it goes on, if it is a tunnel packet that we may open; else the kernel
@@ -35,15 +45,15 @@ pub(crate) fn decapsulate<O: Observer>(
     observer: &mut O,
 ) -> bool {
     let outer = packet.ip(frame.bytes());
-    let (tunnel, offset, vni) = match open(tables, frame, packet, outer) {
-        Way::Inner(tunnel, offset, vni) => (tunnel, offset, vni),
+    let Inner { tunnel, offset, vni, group_frame } = match open(tables, frame, packet, outer) {
+        Way::Inner(inner) => inner,
         Way::Ends(verdict) => {
             packet.verdict = verdict;
             return false;
         }
     };
     let inner_link = inner_link(tables, tables.tunnels.tunnel(tunnel));
-    let mut inner = Packet::new(Verdict::Ipv4, inner_link, offset, packet.group_frame);
+    let mut inner = Packet::new(Verdict::Ipv4, inner_link, offset, packet.group_frame || group_frame);
     inner.tunnel = Some(tunnel);
     super::ipv4::check(tables, frame.bytes(), &mut inner, slot, observer);
 
@@ -116,7 +126,8 @@ fn open(tables: &Tables, frame: &Frame<'_>, packet: &Packet, outer: Ipv4<'_>) ->
 fn open_ipip(tables: &Tables, packet: &Packet, outer: Ipv4<'_>) -> Result<Way, DropReason> {
     let id = tables.tunnels.ipip(packet.source, packet.destination).ok_or(DropReason::TunnelUnknown)?;
     admit(tables, tables.tunnels.tunnel(id), packet.source)?;
-    Ok(Way::Inner(id, usize::from(packet.offset) + outer.header_length(), None))
+    let offset = usize::from(packet.offset) + outer.header_length();
+    Ok(Way::Inner(Inner { tunnel: id, offset, vni: None, group_frame: false }))
 }
 
 /// RFC 7348 4.1 and 5: UDP, VXLAN and an Ethernet frame.
@@ -137,38 +148,37 @@ fn open_vxlan(tables: &Tables, packet: &Packet, outer: Ipv4<'_>) -> Result<Way, 
     let at = usize::from(packet.offset) + outer.header_length() + udp::HEADER + vxlan::HEADER;
     let header = Ethernet::new(frame).ok_or(DropReason::InnerMalformed)?;
     let TunnelKind::Vxlan { mac, bridge, .. } = tunnel.kind else { return Err(DropReason::TunnelUnknown) };
+    let group_frame = header.destination().is_group();
     Ok(match inner_frame(tables, header, mac, bridge)? {
-        (None, length) => Way::Inner(id, at + length, Some(vni)),
-        (Some(punt), _) => Way::Ends(Verdict::Punt(punt)),
+        Ok(length) => Way::Inner(Inner { tunnel: id, offset: at + length, vni: Some(vni), group_frame }),
+        Err(punt) => Way::Ends(Verdict::Punt(punt)),
     })
 }
 
-/// Whose the frame inside is, what it carries, and how long its Ethernet header is.
+/// Whose the frame inside is and what it carries: IPv4 behind an Ethernet header of this length, or what the kernel
+/// takes for this reason.
 #[inline]
 fn inner_frame(
     tables: &Tables,
     header: Ethernet<'_>,
     link_mac: MacAddr,
     bridge: Option<BridgeId>,
-) -> Result<(Option<PuntReason>, usize), DropReason> {
+) -> Result<Result<usize, PuntReason>, DropReason> {
     let destination = header.destination();
     if header.source() == link_mac {
         // Our own frame has come back.
         return Err(DropReason::TunnelLoop);
     }
-    let ours = match bridge {
+    match bridge {
         Some(id) => {
             let bridge = &tables.bridges[usize::from(id.0)];
             if !bridge.switches || destination != bridge.mac {
                 // Behind a bridge it may be anybody's: the kernel's bridge knows.
-                return Ok((Some(PuntReason::Bridge), 0));
+                return Ok(Err(PuntReason::Bridge));
             }
-            true
         }
-        None => destination == link_mac,
-    };
-    if !ours && !destination.is_group() {
-        return Err(DropReason::OtherHost);
+        None if destination != link_mac && !destination.is_group() => return Err(DropReason::OtherHost),
+        None => {}
     }
     let (ethertype, length) = match header.ethertype() {
         ethernet::VLAN => match header.tag().ok_or(DropReason::InnerMalformed)? {
@@ -178,28 +188,12 @@ fn inner_frame(
         ethertype => (ethertype, HEADER),
     };
     match ethertype {
-        ethernet::IPV4 if ours => Ok((None, length)),
-        ethernet::IPV4 if destination == MacAddr::BROADCAST => broadcast_inside(header, length),
-        ethernet::IPV4 => Ok((Some(PuntReason::Multicast), 0)),
-        ethernet::IPV6 => Ok((Some(PuntReason::Ipv6), 0)),
+        ethernet::IPV4 => Ok(Ok(length)),
+        ethernet::IPV6 => Ok(Err(PuntReason::Ipv6)),
         // The kernel's own VXLAN link answers ARP.
-        ethernet::ARP => Ok((Some(PuntReason::NotIp), 0)),
+        ethernet::ARP => Ok(Err(PuntReason::NotIp)),
         _ => Err(DropReason::EthertypeUnknown),
     }
-}
-
-/// IPv4 in a broadcast frame inside a tunnel: a unicast packet in it is nobody's (RFC 1812 5.3.4).
-#[cold]
-fn broadcast_inside(header: Ethernet<'_>, length: usize) -> Result<(Option<PuntReason>, usize), DropReason> {
-    let bytes = header.bytes();
-    if bytes.len() < length + crate::wire::ipv4::HEADER {
-        return Err(DropReason::InnerMalformed);
-    }
-    // Limited broadcast and multicast are the kernel's; of a directed broadcast it decides too.
-    if matches!(be16(bytes, length + 16) >> 12, 0xe | 0xf) {
-        return Ok((Some(PuntReason::Local), 0));
-    }
-    Err(DropReason::IpNotUnicast)
 }
 
 /// Whether the tunnel takes packets at all, and from this address.

@@ -13,3 +13,4 @@ mod ethernet;
 mod fragments;
 mod ipv4_header;
 mod ttl_mtu_icmp;
+mod vxlan;
