@@ -11,6 +11,7 @@ mod common;
 mod arp;
 mod ethernet;
 mod fragments;
+mod ipip;
 mod ipv4_header;
 mod ttl_mtu_icmp;
 mod vxlan;
