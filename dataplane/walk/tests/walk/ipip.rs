@@ -212,7 +212,7 @@ fn unknown_endpoints_unknown_peers_and_workloads_are_named_in_their_order() {
     let frame = ip_frame(ETH0_MAC, PEER1_MAC, &ipip(PEER1, NODE, &inner));
     Node::new().receive(ETH0, frame).is_forwarded(CALI1, &to_pod1(&inner.forwarded()));
 
-    let mut node = only_ipip1();
+    let mut node = with_ipip1_only();
     let frame = ip_frame(ETH0_MAC, PEER_MAC, &ipip(PEER, NODE, &inner));
     node.receive(ETH0, frame).is_dropped(DropReason::TunnelUnknown);
     let frame = ip_frame(ETH0_MAC, PEER1_MAC, &ipip(PEER1, NODE_ETH1, &inner));
@@ -223,7 +223,7 @@ fn unknown_endpoints_unknown_peers_and_workloads_are_named_in_their_order() {
         for flags in [0, MF] {
             let frame = from_pod1(&ipip(source, NODE, &inner).flags(flags));
             Node::new().receive(CALI1, frame.clone()).is_dropped(DropReason::TunnelFromWorkload);
-            only_ipip1().receive(CALI1, frame).is_dropped(DropReason::TunnelFromWorkload);
+            with_ipip1_only().receive(CALI1, frame).is_dropped(DropReason::TunnelFromWorkload);
         }
     }
     // Behind a bridge it is a workload all the same.
@@ -232,12 +232,16 @@ fn unknown_endpoints_unknown_peers_and_workloads_are_named_in_their_order() {
 }
 
 /// A node whose only tunnel is ipip1.
-fn only_ipip1() -> Node {
+fn with_ipip1_only() -> Node {
     let mut node = Node::new();
-    let kind = TunnelKind::Ipip { remote: Some(PEER1), local: Some(NODE) };
-    node.tables.tunnels =
-        Tunnels::new(vec![Tunnel { link: IPIP1, kind, up: true, any_peer: false }], [(IPIP1, PEER1)]);
+    node.tables.tunnels = only_ipip1();
     node
+}
+
+/// ipip1 alone: packets of other endpoints belong to no tunnel.
+pub fn only_ipip1() -> Tunnels {
+    let kind = TunnelKind::Ipip { remote: Some(PEER1), local: Some(NODE) };
+    Tunnels::new(vec![Tunnel { link: IPIP1, kind, up: true, any_peer: false }], [(IPIP1, PEER1)])
 }
 
 #[test]

@@ -8,10 +8,13 @@
 
 mod common;
 
+mod accounting;
 mod arp;
+mod bridge;
 mod ethernet;
 mod fragments;
 mod ipip;
 mod ipv4_header;
+mod rules_ecmp;
 mod ttl_mtu_icmp;
 mod vxlan;

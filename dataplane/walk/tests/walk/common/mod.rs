@@ -7,6 +7,7 @@
 pub mod node;
 pub mod packets;
 pub mod sink;
+pub mod traffic;
 pub mod wellformed;
 
 use node::PORTS;
