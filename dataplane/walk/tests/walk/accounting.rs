@@ -16,6 +16,9 @@ const DROPS: &str = "runt other_host vlan_unknown ethertype_unknown arp_malforme
     tx_ring_full port_gone";
 const PUNTS: &str = "local neighbour not_held multicast bridge not_ip ipv6";
 
+/// What makes another node of the one that is made.
+type Preparation<'a> = &'a dyn Fn(&mut Node);
+
 /// Reasons that no frame can meet in the walk as it is, and why.
 const UNREACHED: [(DropReason, &str); 2] = [
     (DropReason::TunnelFragment, "fragments of tunnel packets are punted to a kernel"),
@@ -50,7 +53,7 @@ fn every_reason_is_met_by_a_frame_or_known_to_be_unreached() {
     let too_big = ip_frame(CALI_MAC, POD1_MAC, &udp(POD1, NARROW, 1400));
     let unseen = ip_frame(CALI_MAC, POD1_MAC, &udp(POD1, UNSEEN, 100));
     let unknown = ip_frame(ETH0_MAC, PEER_MAC, &ipip(PEER, NODE, &udp(FAR_IPIP, POD1, 100)));
-    let prepared: [(&[u8], &dyn Fn(&mut Node)); 6] = [
+    let prepared: [(&[u8], Preparation<'_>); 6] = [
         (&transit, &|node| node.ring = 0),
         (&transit, &|node| node.gone.push(ETH0)),
         (&transit, &|node| node.tables.links[CALI1.index()].forwarding = false),

@@ -305,37 +305,29 @@ fn outer_fragments_are_the_kernels_and_never_decapsulated_from_a_tail() {
 #[test]
 fn any_fault_of_an_inner_header_is_inner_malformed() {
     let inner = udp(FAR_IPIP, POD1, 100).bytes();
-    let faulty = |change: &dyn Fn(&mut Vec<u8>)| {
-        let mut bytes = inner.clone();
-        change(&mut bytes);
-        ip_frame(ETH0_MAC, PEER_MAC, &Ip::new(PEER, NODE, 4, bytes))
-    };
-    let faults: [&dyn Fn(&mut Vec<u8>); 9] = [
-        &|ip| ip.clear(),
-        &|ip| ip.truncate(19),
-        &|ip| ip.truncate(99),
-        &|ip| {
-            ip[0] = 0x65;
-            mend(ip);
-        },
-        &|ip| {
-            ip[0] = 0x44;
-            mend(ip);
-        },
-        &|ip| {
-            ip[3] = 19;
-            mend(ip);
-        },
-        &|ip| {
-            ip[3] = 101;
-            mend(ip);
-        },
-        &|ip| ip[10] ^= 1,
-        // CE outside does not hide it either.
-        &|ip| ip[8] ^= 1,
+    let faults: [fn(&mut Vec<u8>); 8] = [
+        Vec::clear,
+        |ip| ip.truncate(19),
+        |ip| ip.truncate(99),
+        |ip| ip[0] = 0x65,
+        |ip| ip[0] = 0x44,
+        |ip| ip[3] = 19,
+        |ip| ip[3] = 101,
+        |ip| ip[8] ^= 1,
     ];
-    for fault in faults {
-        Node::new().receive(ETH0, faulty(fault)).is_dropped(DropReason::InnerMalformed);
+    // With the checksum that belongs to the fault where it is not the checksum that is at fault; CE outside hides nothing.
+    for (number, fault) in faults.into_iter().enumerate() {
+        for tos in [0, 3] {
+            let mut bytes = inner.clone();
+            fault(&mut bytes);
+            if (3..7).contains(&number) {
+                mend(&mut bytes);
+            }
+            let frame = ip_frame(ETH0_MAC, PEER_MAC, &Ip::new(PEER, NODE, 4, bytes).tos(tos));
+            let walked = Node::new().receive(ETH0, frame);
+            walked.is_dropped(DropReason::InnerMalformed);
+            assert_eq!(walked.counters.ecn_anomalies, 0);
+        }
     }
 }
 

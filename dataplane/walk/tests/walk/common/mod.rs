@@ -7,6 +7,7 @@
 pub mod node;
 pub mod packets;
 pub mod sink;
+pub mod tables;
 pub mod traffic;
 pub mod wellformed;
 
@@ -29,7 +30,7 @@ static MADE: OnceLock<Tables> = OnceLock::new();
 /// Bytes of a spare frame's buffer.
 const SPARE: usize = 2048 + HEADROOM;
 
-/// The node of [`node::tables`] with one worker.
+/// The node of [`node`] with one worker.
 pub struct Node {
     pub tables: Tables,
     pub worker: Worker,
@@ -49,7 +50,7 @@ impl Node {
 
     pub fn with(settings: Settings) -> Self {
         let mut node = Self {
-            tables: MADE.get_or_init(node::tables).clone(),
+            tables: MADE.get_or_init(tables::tables).clone(),
             worker: Worker::new(PORTS, settings),
             ring: usize::MAX,
             gone: Vec::new(),
@@ -97,7 +98,7 @@ impl Node {
         self.worker.counters = Counters::new(PORTS);
         // No room behind the frame: whoever writes there is found out.
         let mut buffers: Vec<Vec<u8>> = frames.iter().map(|(_, frame)| buffer(frame)).collect();
-        let places: Vec<*const u8> = buffers.iter().map(|buffer| buffer.as_ptr()).collect();
+        let places: Vec<*const u8> = buffers.iter().map(Vec::as_ptr).collect();
         let mut batch = Batch::new();
         for (buffer, (port, frame)) in buffers.iter_mut().zip(frames) {
             batch.push(Frame::new(buffer, HEADROOM, frame.len(), *port).expect("it fits"));

@@ -116,6 +116,7 @@ fn vxlan(datagram: &[u8], outer: &Ipv4HeaderSlice<'_>, port: PortId) -> Result<(
     ipv4(inner.payload_slice(), port)
 }
 
+#[allow(clippy::needless_pass_by_value)] // numbers and slices: nothing to consume
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {
     if found == expected { Ok(()) } else { Err(format!("{what} {found:?}, expected {expected:?}")) }
 }
