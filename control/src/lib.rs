@@ -9,6 +9,7 @@ pub mod node;
 pub mod report;
 pub mod resolve;
 pub mod rib;
+pub mod route_get;
 pub mod state;
 
 pub use finding::Finding;
