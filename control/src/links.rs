@@ -130,6 +130,9 @@ pub struct VxlanLink {
     pub df: DontFragment,
 }
 
+/// So many links of `addr` have numbers: fewer than the numbers that there are, since `lo` may have to be added.
+const MOST_LINKS: usize = 65_000;
+
 /// The kernel's default UDP port of VXLAN, older than IANA's 4789.
 const VXLAN_PORT: u16 = 8472;
 
@@ -287,7 +290,7 @@ impl Links {
 
     /// A link that the state does not describe.
     fn stand_in(&mut self, name: &str, kind: LinkKind) -> LinkId {
-        let id = LinkId(u16::try_from(self.all.len()).unwrap_or(u16::MAX));
+        let id = LinkId(self.all.len() as u16);
         self.by_name.insert(name.to_owned(), id);
         self.all.push(Link {
             id,
@@ -314,7 +317,7 @@ impl Links {
         });
         let devices = devices.chain(state.nexthop.iter().filter_map(|object| object.dev.as_ref()));
         for name in devices {
-            if self.id(name).is_none() && self.all.len() < usize::from(u16::MAX) {
+            if self.id(name).is_none() && self.all.len() < MOST_LINKS {
                 let text = format!(
                     "link {name}: routes name it, and `addr` has no such link; they fail with link_down"
                 );

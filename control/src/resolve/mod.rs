@@ -455,3 +455,6 @@ fn member_key(gateway: Option<IpAddr>, link: &str) -> u64 {
     let bytes = gateway.bytes().chain([0]).chain(link.bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests;
