@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use packetwalk_control::config::ConfigError;
+use packetwalk_control::route_get::RouteGetError;
 use packetwalk_control::state::StateError;
 use packetwalk_port::pcap::{CaptureError, WriteError};
 use std::fmt::Display;
@@ -43,6 +44,20 @@ pub(crate) enum CliError {
         path: PathBuf,
         /// What reads or writes it, too.
         other: &'static str,
+    },
+    /// No route, or no way to tell.
+    #[error(transparent)]
+    Route(#[from] RouteGetError),
+    /// There is no running dataplane to be asked.
+    #[error("this release asks no running dataplane: expected --state FILE")]
+    StateNeeded,
+    /// The captures hold fewer frames.
+    #[error("--frame {wanted}: the captures hold {found} frames: expected {}", if *found == 0 { "captures with frames".to_owned() } else { format!("a number from 1 to {found}") })]
+    NoSuchFrame {
+        /// The number asked for.
+        wanted: u64,
+        /// How many there are.
+        found: u64,
     },
     /// Standard output cannot be written.
     #[error("standard output: {0}")]

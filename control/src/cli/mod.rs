@@ -2,8 +2,10 @@
 
 mod captures;
 mod error;
+mod explain;
 mod node;
 mod replay;
+mod route;
 
 use clap::{Parser, Subcommand};
 use error::CliError;
@@ -22,6 +24,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Replay(replay::Options),
+    Explain(explain::Options),
+    Route(route::Options),
 }
 
 /// Runs the command line of this process. Exit code 2: the command line, the state, the configuration or a capture
@@ -29,6 +33,8 @@ enum Verb {
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Replay(options) => options.run(),
+        Verb::Explain(options) => options.run(),
+        Verb::Route(options) => options.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,9 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+mod discard;
 pub mod memory;
 pub mod pcap;
 mod pool;
 
+pub use discard::Discard;
 pub use memory::Memory;
 pub use pool::{BUFFER, Buffers, MAX_FRAME, Pool};

@@ -1,0 +1,69 @@
+//! `packetwalk route get`: which route a destination has.
+
+use super::error::CliError;
+use super::node;
+use clap::{Args, Subcommand};
+use packetwalk_control::config::Config;
+use packetwalk_control::route_get::{Query, route_get};
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// Ask for routes
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Get(Get),
+}
+
+/// Print the route of a destination as `ip route get ADDR fibmatch` prints it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  packetwalk route get 10.1.2.3 --state node.json
+  packetwalk route get 10.1.2.3 --from 10.244.1.2 --iif cali0 --state node.json")]
+struct Get {
+    /// Where to
+    #[arg(value_name = "ADDR")]
+    destination: Ipv4Addr,
+    /// From this source, which policy rules may ask for
+    #[arg(long, value_name = "ADDR")]
+    from: Option<Ipv4Addr>,
+    /// As if it came in by this interface; without it, as if the node itself sent it
+    #[arg(long, value_name = "PORT")]
+    iif: Option<String>,
+    /// State of the node, as iproute2 prints it (JSON or TOML)
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Print JSON, as `ip -j` does
+    #[arg(long)]
+    json: bool,
+}
+
+impl Options {
+    pub(super) fn run(&self) -> Result<(), CliError> {
+        let Verb::Get(get) = &self.verb;
+        get.run()
+    }
+}
+
+impl Get {
+    fn run(&self) -> Result<(), CliError> {
+        let state = self.state.as_deref().ok_or(CliError::StateNeeded)?;
+        let node = node::build(state, &Config::default())?;
+        let query = Query { destination: self.destination, source: self.from, iif: self.iif.clone() };
+        let found = route_get(&node, &query)?;
+        let mut output = std::io::stdout();
+        if self.json {
+            writeln!(output, "{:#}", serde_json::Value::Array(vec![found.json()]))
+        } else {
+            writeln!(output, "{found}")
+        }
+        .map_err(CliError::Print)
+    }
+}
