@@ -408,7 +408,7 @@ fn ipv4(f: &mut fmt::Formatter<'_>, ip: &Ipv4Fields) -> fmt::Result {
     if ip.tos & 0b11 != 0 {
         write!(f, ", {}", ecn_name(ip.tos))?;
     }
-    if ip.checksum != ip.checksum_expected {
+    if ip.header_length >= 20 && ip.checksum != ip.checksum_expected {
         write!(f, ", checksum wrong")?;
     }
     Ok(())
