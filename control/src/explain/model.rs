@@ -262,7 +262,7 @@ pub struct Candidate {
     pub prefix: String,
     /// As `ip route` prints it.
     pub route: String,
-    /// Why it lost: `shorter_prefix` or `higher_metric`.
+    /// Why it lost: `shorter_prefix`, `higher_metric`, or `later` where only its place in the table is against it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<&'static str>,
 }

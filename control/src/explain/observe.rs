@@ -200,7 +200,11 @@ impl<'n> Explainer<'n> {
             because,
         };
         let lost = found.shorter.iter().take(LOST).map(|(prefix, route)| {
-            let because = if *prefix == found.prefix { "higher_metric" } else { "shorter_prefix" };
+            let because = match () {
+                () if *prefix != found.prefix => "shorter_prefix",
+                () if route.metric > found.route.metric => "higher_metric",
+                () => "later",
+            };
             candidate(*prefix, route, Some(because))
         });
         let stage = Stage::Route {

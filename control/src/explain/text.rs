@@ -84,7 +84,10 @@ impl Page<'_, '_> {
             Stage::Switched { bridge, port } => {
                 self.stage("bridge", format_args!("{bridge}: the destination is behind {port}"))
             }
-            Stage::Arp { verdict, why } => self.stage("arp", format_args!("{verdict}: {why}")),
+            Stage::Arp { verdict, why } => {
+                self.stage("arp", verdict.replace('_', " "))?;
+                self.line(why)
+            }
             Stage::Ipv4 { inner, iif, header } => {
                 let which = if *inner { "inner header" } else { "header" };
                 self.stage("ipv4", format_args!("{which} in order, came in by {iif}"))?;
@@ -161,7 +164,11 @@ impl Page<'_, '_> {
             if number == 0 {
                 self.line(format_args!("{FAINT}lost to it:{FAINT:#}"))?;
             }
-            let why = if *because == Some("higher_metric") { " (higher metric)" } else { "" };
+            let why = match *because {
+                Some("higher_metric") => " (higher metric)",
+                Some("later") => " (later)",
+                _ => "",
+            };
             for (number, line) in route.lines().enumerate() {
                 let why = if number == 0 { why } else { "" };
                 self.line(format_args!("  {FAINT}{}{why}{FAINT:#}", untabbed(line)))?;
@@ -408,8 +415,10 @@ fn ipv4(f: &mut fmt::Formatter<'_>, ip: &Ipv4Fields) -> fmt::Result {
     if ip.tos & 0b11 != 0 {
         write!(f, ", {}", ecn_name(ip.tos))?;
     }
-    if ip.header_length >= 20 && ip.checksum != ip.checksum_expected {
-        write!(f, ", checksum wrong")?;
+    // Of a header that is not whole nobody can tell.
+    let is_whole = (20..=ip.length).contains(&u16::from(ip.header_length));
+    if is_whole && ip.checksum != ip.checksum_expected {
+        f.write_str(", checksum wrong")?;
     }
     Ok(())
 }
