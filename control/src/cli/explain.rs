@@ -22,7 +22,7 @@ Examples:
   packetwalk explain --state node.json --rx eth0=eth0.pcap --frame 17
   packetwalk explain --state node.json --rx all.pcapng --frame 17 --json | jq .outcome
 
-Of several captures, frames are counted in the order in which they are walked: by their timestamps, equal ones in the
+Of several captures, frames are counted in the order in which they are walked: by their timestamps, equal ones in the \
 order of the options.")]
 pub(super) struct Options {
     #[command(flatten)]

@@ -31,7 +31,7 @@ Examples:
   packetwalk replay --state node.json --rx eth0=eth0.pcap --tx out
   packetwalk replay --state node.json --rx all.pcapng --tx out --json report.json --punt punted.pcap
 
-The exit code is 0 when the replay ran, whatever became of the frames, and 2 when the command line, the state, the
+The exit code is 0 when the replay ran, whatever became of the frames, and 2 when the command line, the state, the \
 configuration or a capture cannot be used.")]
 pub(super) struct Options {
     /// State of the node, as iproute2 prints it (JSON or TOML)

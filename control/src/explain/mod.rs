@@ -6,6 +6,7 @@
 mod headers;
 mod model;
 mod observe;
+mod outcome;
 mod text;
 
 pub use headers::{Header, Ipv4Fields};
