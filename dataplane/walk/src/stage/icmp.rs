@@ -9,7 +9,7 @@ use crate::sink::{Sink, Transmitted};
 use crate::tables::{Action, Adjacency, RouteKey, Tables};
 use crate::time::Instant;
 use crate::wire::checksum::checksum;
-use crate::wire::icmp::{self, MAX_ERROR};
+use crate::wire::icmp::{self, MAX_ERROR, MIN_ERROR};
 use crate::wire::ipv4::{self, ICMP, Ipv4, OFFSET};
 use crate::worker::Worker;
 use core::net::Ipv4Addr;
@@ -77,7 +77,7 @@ fn send<'f, S: Sink<'f>, O: Observer>(
     }
     let mut answer = sink.spare().ok_or(Suppressed::NoFrame)?;
     let id = worker.identification();
-    let longest = MAX_ERROR.min(back.mtu as usize);
+    let longest = (back.mtu as usize).clamp(MIN_ERROR, MAX_ERROR);
     let written = write(&mut answer, offender, packet, error, source, id, longest)
         .ok_or(DropReason::NoHeadroom)
         .and_then(|()| {

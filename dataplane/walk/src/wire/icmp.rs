@@ -18,6 +18,8 @@ pub const FRAGMENTATION_NEEDED: u8 = 4;
 /// Code of an unreachable: communication administratively prohibited (RFC 1812 5.2.7.1).
 pub const PROHIBITED: u8 = 13;
 
+/// What every link carries whole, bytes (RFC 791 3.2): an error is never cut shorter, so it quotes a header and more.
+pub const MIN_ERROR: usize = 68;
 /// The longest error, IP header included (RFC 1812 4.3.2.3).
 pub const MAX_ERROR: usize = 576;
 
