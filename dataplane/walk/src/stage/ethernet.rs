@@ -54,6 +54,7 @@ pub(crate) fn receive<O: Observer>(
     );
 
     let verdict = match (port.bridge, addressed) {
+        (Some(_), _) if !header.source().is_station() => Verdict::Punt(PuntReason::Bridge),
         (Some(member), Addressed::Other) => bridge::switch(tables, member, frame, header, slot, observer),
         (None, Addressed::Other) => Verdict::Drop(DropReason::OtherHost),
         (Some(member), _) if !bridge::switches(tables, member) => Verdict::Punt(PuntReason::Bridge),

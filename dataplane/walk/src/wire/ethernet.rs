@@ -32,6 +32,12 @@ impl MacAddr {
         self.0[0] & 1 != 0
     }
 
+    /// Whether it can be the address of one station: no group, and not all zero (Linux's `is_valid_ether_addr`).
+    #[inline]
+    pub fn is_station(self) -> bool {
+        !self.is_group() && self.0 != [0; 6]
+    }
+
     /// As a number, for tables.
     #[inline]
     pub fn key(self) -> u64 {
@@ -157,6 +163,7 @@ mod tests {
         for bad in ["", "ee:ee:ee:ee:ee", "ee:ee:ee:ee:ee:ee:ee", "e:ee:ee:ee:ee:ee", "xx:ee:ee:ee:ee:ee"] {
             assert_eq!(bad.parse::<MacAddr>(), Err(NotMac), "{bad}");
         }
-        assert!(MacAddr::BROADCAST.is_group());
+        assert!(MacAddr::BROADCAST.is_group() && mac.is_station());
+        assert!(!MacAddr::BROADCAST.is_station() && !MacAddr::default().is_station());
     }
 }

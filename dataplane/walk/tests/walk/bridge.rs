@@ -73,6 +73,23 @@ fn unknown_unicast_broadcast_and_multicast_are_punted_bridge() {
     }
 }
 
+/// Linux's bridge drops such frames as soon as it gets them, and so they are its to drop.
+#[test]
+fn a_frame_from_a_group_or_from_nobody_is_punted_bridge() {
+    for source in [BROADCAST, [0x03, 0, 0, 0, 0, 1], NOBODY] {
+        for to in [POD4_MAC, CNI0_MAC, BROADCAST] {
+            let frame = ip_frame(to, source, &udp(POD3, POD1, 100));
+            Node::new().receive(VETH1, frame).is_punted(PuntReason::Bridge);
+        }
+        let sender = (source, POD3);
+        Node::new().receive(VETH1, who_has(sender, NODE_CNI0)).is_punted(PuntReason::Bridge);
+        // A router does not look at it.
+        let ip = udp(POD1, WORLD, 100);
+        let sent = ip_frame(ROUTER_MAC, ETH0_MAC, &ip.forwarded());
+        Node::new().receive(CALI1, ip_frame(CALI_MAC, source, &ip)).is_forwarded(ETH0, &sent);
+    }
+}
+
 #[test]
 fn a_frame_for_the_segment_that_it_came_from_is_dropped_but_on_a_hairpin_member() {
     let frame = ip_frame(POD3_MAC, UNKNOWN, &udp(POD4, POD3, 100));
@@ -120,8 +137,8 @@ fn a_frame_too_big_for_the_other_member_is_mtu_exceeded_without_a_word() {
     node.tables.ports[VETH2.index()].mtu = 1400;
     let frame = |length| ip_frame(POD4_MAC, POD3_MAC, &udp(POD3, POD4, length).flags(DF));
     node.receive(VETH1, frame(1400)).is_forwarded(VETH2, &frame(1400));
-    // A bridge is no router: nobody is told. (Linux leaves room for a VLAN tag, so the first that it drops is 1,405.)
-    node.receive(VETH1, frame(1405)).is_dropped(DropReason::MtuExceeded);
+    // A bridge is no router: nobody is told.
+    node.receive(VETH1, frame(1401)).is_dropped(DropReason::MtuExceeded);
 }
 
 #[test]
