@@ -301,7 +301,7 @@ frames
   punted                          1   11.1 %
   dropped                         2   22.2 %
 dropped because
-  ttl_expired                     1  the TTL ended here; the sender was told (ICMP 11/0)
+  ttl_expired                     1  the TTL ended here; the sender is told (ICMP 11/0) where an error is due
   no_route                        1  no table has a route to the destination
 punted because
   local                           1  it is for this node itself

@@ -58,9 +58,7 @@ fn recorded(scenario: &str) -> Vec<Seen> {
 
 /// Makes new recordings of every scenario, unless that is left out.
 fn record() -> Option<PathBuf> {
-    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    if !in_ci && std::env::var("PACKETWALK_SKIP_PRIVILEGED").is_ok_and(|value| value == "1") {
-        println!("left out by PACKETWALK_SKIP_PRIVILEGED=1: replay against the kernel at hand");
+    if common::privileged::is_left_out("replay against the kernel at hand") {
         return None;
     }
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernel-live");

@@ -1,7 +1,10 @@
 //! `route get` beside the kernel's own answer: the same routes in a network namespace, asked of both.
 //!
-//! Needs root and iproute2; says so and passes where they are missing.
+//! Needs root and iproute2, and fails without; `PACKETWALK_SKIP_PRIVILEGED=1` leaves it out, but not in CI.
 
+mod common;
+
+use common::privileged;
 use packetwalk_control::config::Config;
 use packetwalk_control::route_get::{Query, route_get};
 use packetwalk_control::state::NodeState;
@@ -107,10 +110,12 @@ const ASKED: &[&str] = &[
 
 #[test]
 fn route_get_answers_as_the_kernel_does() {
-    let Some(namespace) = Namespace::new() else {
-        println!("skipped: no network namespace can be made here (needs root and iproute2)");
+    if privileged::is_left_out("route get against the kernel") {
         return;
-    };
+    }
+    let namespace = Namespace::new().expect(
+        "a network namespace: run as root with iproute2, or leave this test out with PACKETWALK_SKIP_PRIVILEGED=1",
+    );
     for line in SET {
         namespace.set(line);
     }

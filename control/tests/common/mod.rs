@@ -9,6 +9,7 @@ mod compare;
 mod describe;
 mod free;
 mod layers;
+pub(crate) mod privileged;
 mod state;
 
 pub(crate) use capture::{Frame, read};

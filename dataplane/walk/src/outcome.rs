@@ -82,8 +82,8 @@ reasons! {
         IpBadDestination = "ip_bad_destination", Warning, "a destination that may not be forwarded (0/8, 127/8)";
         IpNotUnicast = "ip_not_unicast", Warning, "a unicast packet in a broadcast or multicast frame";
         ForwardingOff = "forwarding_off", Warning, "the interface that it came in by does not forward";
-        TtlExpired = "ttl_expired", Info, "the TTL ended here; the sender was told (ICMP 11/0)";
-        MtuExceeded = "mtu_exceeded", Info, "too big for the next link and not to be fragmented; the sender was told (ICMP 3/4)";
+        TtlExpired = "ttl_expired", Info, "the TTL ended here; the sender is told (ICMP 11/0) where an error is due";
+        MtuExceeded = "mtu_exceeded", Info, "too big for the next link and not to be fragmented; the sender is told (ICMP 3/4)";
         FragmentFailed = "fragment_failed", Error, "too big for the next link, and no free frame, no room or no offset for its fragments";
         NoRoute = "no_route", Warning, "no table has a route to the destination";
         Blackhole = "blackhole", Info, "the route is a blackhole";
