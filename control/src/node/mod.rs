@@ -11,6 +11,7 @@ use crate::rib::{Rib, Table};
 use crate::state::{NodeState, RouteKind, TableId};
 use packetwalk_walk::Tables;
 use packetwalk_walk::tables::{AdjacencyId, FibId, FlatMap, HopId, Ipv4Tables, Link, LinkId, PortId};
+use std::sync::Arc;
 
 /// What [`Node::build`] makes of a state.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ impl Node {
             ipv4: Ipv4Tables {
                 own: own(&links, &rib).map(u64::from).collect(),
                 rules: rules.into(),
-                fibs: fibs.into(),
+                fibs: fibs.iter().map(|writer| Arc::clone(writer.fib())).collect(),
                 neighbours: FlatMap::from_entries(neighbours.into_iter().map(|(key, id)| (key, id.0))),
                 node_address: links.node_address(),
                 loopback: Some(links.loopback()),

@@ -3,15 +3,15 @@
 use crate::resolve::Resolver;
 use crate::rib::{Rib, Rule, RuleAction as Said, Table};
 use crate::state::{RouteKind, TableId};
-use packetwalk_fib::{Fib4, Prefix4};
-use packetwalk_walk::tables::{FibId, HopId, RuleAction, RuleStep, Selector};
+use packetwalk_fib::{LAYERS, Prefix4, Writer4};
+use packetwalk_walk::tables::{FibId, RuleAction, RuleStep, Selector};
 use std::collections::HashMap;
 
 /// The steps, and the FIBs that they name.
 #[derive(Default)]
 pub(super) struct Steps {
     pub(super) rules: Vec<RuleStep>,
-    pub(super) fibs: Vec<Fib4>,
+    pub(super) fibs: Vec<Writer4>,
     /// By FIB: the tables in it, the one that is asked first before the others.
     pub(super) fib_tables: Vec<Vec<TableId>>,
 }
@@ -40,8 +40,8 @@ pub(super) fn compile(rib: &Rib, resolver: &mut Resolver<'_>) -> Steps {
         }
         run.push(rule);
         // Where it throws, the next table decides, and may have a shorter prefix than the throw route: so nothing
-        // can be painted beneath this one.
-        if compiler.throws(table) {
+        // can lie beneath this one.
+        if compiler.throws(table) || run.len() == usize::from(LAYERS) {
             compiler.end(&mut run);
         }
     }
@@ -54,7 +54,7 @@ struct Compiler<'a, 'r, 'b> {
     resolver: &'r mut Resolver<'b>,
     steps: Steps,
     /// The hops of a table's prefixes, each before those that it holds.
-    routes: HashMap<TableId, Vec<(Prefix4, HopId)>>,
+    routes: HashMap<TableId, Vec<(Prefix4, u32)>>,
     fibs: HashMap<Vec<TableId>, FibId>,
 }
 
@@ -92,28 +92,26 @@ impl Compiler<'_, '_, '_> {
             return Some(*id);
         }
         let id = FibId(u16::try_from(self.steps.fibs.len()).ok()?);
-        let mut fib = Fib4::new();
-        for table in tables.iter().rev() {
-            for (prefix, hop) in self.hops(*table) {
-                fib.paint(*prefix, hop.0);
-            }
+        for table in &tables {
+            self.resolve(*table);
         }
-        self.steps.fibs.push(fib);
+        let layers: Vec<&[_]> = tables.iter().rev().map(|table| self.routes[table].as_slice()).collect();
+        self.steps.fibs.push(Writer4::of_layers(&layers));
         self.steps.fib_tables.push(tables.clone());
         self.fibs.insert(tables, id);
         Some(id)
     }
 
-    fn hops(&mut self, id: TableId) -> &[(Prefix4, HopId)] {
+    fn resolve(&mut self, id: TableId) {
         let (rib, resolver) = (self.rib, &mut *self.resolver);
         self.routes.entry(id).or_insert_with(|| {
             let routes = rib.table(id).into_iter().flat_map(Table::iter);
             let hops = routes.filter_map(|(prefix, route)| {
-                let painted = Prefix4::new(prefix.addr(), prefix.prefix_len()).ok()?;
-                Some((painted, resolver.route(id, prefix, route)))
+                let written = Prefix4::new(prefix.addr(), prefix.prefix_len()).ok()?;
+                Some((written, resolver.route(id, prefix, route).0))
             });
             hops.collect()
-        })
+        });
     }
 
     fn throws(&self, id: TableId) -> bool {

@@ -1,239 +1,344 @@
-//! IPv4 longest-prefix match: a leaf-pushed trie with strides 16, 8 and 8.
+//! IPv4 longest-prefix match: a leaf-pushed trie with a root of 16 or 24 bits and nodes of 8, changed in place.
 //!
-//! An address is found in one to three dependent loads. A table that holds no prefix longer than /16 is one
-//! node of 256 KiB; each /16 that is divided further costs 1 KiB, each /24 another. The empty table holds
-//! nothing but a default, so hundreds of small policy tables are cheap.
+//! Workers look up with plain loads while one [`Writer4`] changes single entries with atomic stores: an address has,
+//! at each moment, either its old value or its new one.
+//!
+//! An entry is a value with the rank of the route that put it there, or leads to a node of 256 entries. A route may
+//! only cover entries of lower rank, so routes can be inserted in any order, and one that goes knows which entries are its
+//! own. Ranks grow with the prefix length, and with the layer before that: tables that are always asked one after the other can lie in one
+//! FIB, and the first one's shortest prefix covers the second one's longest, as it does on Linux.
+//!
+//! # Which root
+//!
+//! | root | memory | one lookup | for |
+//! |---|---|---|---|
+//! | 16 bits | 256 KiB, and 1 KiB for each divided /16 or /24 | 1 to 3 loads | a node's tables, policy tables |
+//! | 24 bits | 64 MiB, touched where there are routes, and 1 KiB for each divided /24 | 1 or 2 loads | a full table |
 
-use core::fmt;
-use core::net::Ipv4Addr;
+use crate::prefix::Prefix4;
+use bytemuck::allocation::zeroed_slice_box;
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::fmt;
+use std::sync::Arc;
 
 /// The largest value that a table can hold. 0 means "no route".
-pub const MAX_VALUE: u32 = CHILD - 1;
+pub const MAX_VALUE: u32 = (1 << VALUE_BITS) - 1;
 
-/// Set in an entry that points to a child node instead of holding a value.
-const CHILD: u32 = 1 << 31;
-const ROOT_BITS: u8 = 16;
-const CHILD_SIZE: usize = 256;
+/// Layers of one FIB.
+pub const LAYERS: u8 = 3;
 
-/// An IPv4 prefix whose host bits are zero.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Prefix4 {
-    address: u32,
-    length: u8,
-}
+const VALUE_BITS: u32 = 24;
+/// Set in an entry that leads to a node; its other bits are the node's number.
+const NODE: u32 = 1 << 31;
+/// Entries of a node.
+const FANOUT: usize = 256;
 
-/// Why an address and a length are no prefix.
+/// How the first bits of an address are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PrefixError {
-    /// The length is above 32.
-    Length(u8),
-    /// Bits beyond the length are set.
-    HostBits(Ipv4Addr, u8),
+pub enum Root {
+    /// 2^16 entries.
+    Small,
+    /// 2^24 entries.
+    Large,
 }
 
-impl fmt::Display for PrefixError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Root {
+    /// The root that serves a table of so many routes best (docs/performance.md has the comparison).
+    pub fn for_routes(count: usize) -> Self {
+        if count > 1 << 16 { Self::Large } else { Self::Small }
+    }
+
+    const fn bits(self) -> u32 {
         match self {
-            Self::Length(length) => write!(f, "prefix length {length}, expected 0 to 32"),
-            Self::HostBits(address, length) => write!(f, "{address}/{length} has bits set beyond its length"),
+            Self::Small => 16,
+            Self::Large => 24,
         }
     }
 }
 
-impl std::error::Error for PrefixError {}
-
-impl Prefix4 {
-    /// The prefix that holds every address.
-    pub const DEFAULT: Self = Self { address: 0, length: 0 };
-
-    /// A prefix of `length` bits (0 to 32); `address` must have no bit set beyond them.
-    pub fn new(address: Ipv4Addr, length: u8) -> Result<Self, PrefixError> {
-        if length > 32 {
-            return Err(PrefixError::Length(length));
-        }
-        let prefix = Self { address: u32::from(address), length };
-        if prefix.address & !prefix.mask() != 0 {
-            return Err(PrefixError::HostBits(address, length));
-        }
-        Ok(prefix)
-    }
-
-    /// The /32 of one address.
-    pub fn host(address: Ipv4Addr) -> Self {
-        Self { address: u32::from(address), length: 32 }
-    }
-
-    /// The first address.
-    pub fn address(self) -> Ipv4Addr {
-        Ipv4Addr::from(self.address)
-    }
-
-    /// Its length in bits, 0 to 32.
-    pub fn length(self) -> u8 {
-        self.length
-    }
-
-    /// The netmask, host byte order.
-    pub fn mask(self) -> u32 {
-        u32::MAX.checked_shl(32 - u32::from(self.length)).unwrap_or(0)
-    }
-
-    /// Whether `address` lies within.
-    pub fn contains(self, address: Ipv4Addr) -> bool {
-        (u32::from(address) ^ self.address) & self.mask() == 0
-    }
+/// The writer has no node left: the FIB must be built anew with more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// How many nodes it has.
+    pub nodes: usize,
 }
 
-impl fmt::Display for Prefix4 {
+impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address(), self.length)
+        write!(f, "all {} nodes of the table are in use", self.nodes)
     }
 }
 
-impl fmt::Debug for Prefix4 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+impl std::error::Error for Full {}
 
-/// One table. Entries are values, or `CHILD | node` where the address space is divided further.
-#[derive(Clone, Debug, Default)]
+/// What workers look up in.
 pub struct Fib4 {
-    /// What a default route says, while nothing else is held.
-    default: u32,
-    /// 65,536 entries, or none while only a default is held.
-    root: Vec<u32>,
-    nodes: Vec<[u32; CHILD_SIZE]>,
-    /// Nodes that a shorter prefix has painted over.
-    free: Vec<u32>,
+    /// What the addresses have that no other route holds. The default route lies here, so that it costs one store.
+    default: AtomicU32,
+    shift: u32,
+    root: Box<[AtomicU32]>,
+    nodes: Box<[AtomicU32]>,
 }
 
 impl Fib4 {
-    /// A table that holds no route.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// A table of `routes`, the longest prefix winning; of equal prefixes, the last.
-    pub fn from_routes(routes: impl IntoIterator<Item = (Prefix4, u32)>) -> Self {
-        let mut routes: Vec<_> = routes.into_iter().collect();
-        routes.sort_by_key(|(prefix, _)| prefix.length());
-        let mut fib = Self::new();
-        for (prefix, value) in routes {
-            fib.paint(prefix, value);
-        }
-        fib
-    }
-
-    /// Gives every address of `prefix` the value `value` (0 to [`MAX_VALUE`]), whatever it had before.
-    ///
-    /// Painting in ascending order of length yields longest-prefix match. Painting a second table over a first
-    /// yields what Linux does when it looks the second up first: its shortest route beats the first one's longest.
-    pub fn paint(&mut self, prefix: Prefix4, value: u32) {
-        debug_assert!(value <= MAX_VALUE, "value {value} does not fit an entry");
-        if prefix.length() == 0 {
-            *self = Self { default: value, ..Self::default() };
-            return;
-        }
-        if self.root.is_empty() {
-            self.root = vec![self.default; 1 << ROOT_BITS];
-        }
-        let address = prefix.address;
-        let first = (address >> 16) as usize;
-        if prefix.length() <= 16 {
-            for index in first..first + (1 << (16 - prefix.length())) {
-                let old = core::mem::replace(&mut self.root[index], value);
-                self.release(old);
-            }
-            return;
-        }
-        let middle = self.child(Slot::Root(first));
-        let first = (address >> 8 & 0xff) as usize;
-        if prefix.length() <= 24 {
-            for index in first..first + (1 << (24 - prefix.length())) {
-                let old = core::mem::replace(&mut self.nodes[middle as usize][index], value);
-                self.release(old);
-            }
-            return;
-        }
-        let last = self.child(Slot::Node(middle, first));
-        let first = (address & 0xff) as usize;
-        self.nodes[last as usize][first..first + (1 << (32 - prefix.length()))].fill(value);
+    pub fn from_routes(routes: impl IntoIterator<Item = (Prefix4, u32)>) -> Arc<Self> {
+        let routes: Vec<_> = routes.into_iter().collect();
+        let layers = [routes.as_slice()];
+        Arc::clone(Writer4::of_layers(&layers).fib())
     }
 
     /// The value of the longest prefix that holds `address` (host byte order), or 0.
     #[inline]
     pub fn lookup(&self, address: u32) -> u32 {
-        let Some(&entry) = self.root.get((address >> 16) as usize) else { return self.default };
-        if entry & CHILD == 0 {
-            return entry;
+        let mut shift = self.shift;
+        // Acquire: a node is written whole before an entry leads to it.
+        let mut entry = self.root[(address >> shift) as usize].load(Ordering::Acquire);
+        while entry & NODE != 0 {
+            shift -= 8;
+            let index = (address >> shift & 0xff) as usize;
+            entry = self.nodes[(entry & !NODE) as usize * FANOUT + index].load(Ordering::Acquire);
         }
-        let entry = self.nodes[(entry & !CHILD) as usize][(address >> 8 & 0xff) as usize];
-        if entry & CHILD == 0 {
-            return entry;
+        if entry == 0 {
+            entry = self.default.load(Ordering::Acquire);
         }
-        self.nodes[(entry & !CHILD) as usize][(address & 0xff) as usize]
+        entry & MAX_VALUE
     }
 
     /// Every value that a lookup can return, some more than once.
     pub fn values(&self) -> impl Iterator<Item = u32> {
-        let entries = self.root.iter().chain(self.nodes.iter().flatten());
-        entries.copied().filter(|entry| entry & CHILD == 0).chain([self.default])
+        let entries = self.root.iter().chain(&self.nodes).chain([&self.default]);
+        let entries = entries.map(|entry| entry.load(Ordering::Relaxed));
+        entries.filter(|entry| entry & NODE == 0).map(|entry| entry & MAX_VALUE)
     }
+}
 
-    /// Bytes of memory that the table holds.
-    pub fn memory(&self) -> usize {
-        size_of_val(self.root.as_slice()) + size_of_val(self.nodes.as_slice())
+impl fmt::Debug for Fib4 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes = self.nodes.len() / FANOUT;
+        f.debug_struct("Fib4").field("root", &self.root.len()).field("nodes", &nodes).finish_non_exhaustive()
     }
+}
 
-    /// The node below `slot`, made from the value that stood there if there was none.
-    fn child(&mut self, slot: Slot) -> u32 {
-        let entry = *self.slot(slot);
-        if entry & CHILD != 0 {
-            return entry & !CHILD;
-        }
-        let node = if let Some(node) = self.free.pop() {
-            self.nodes[node as usize] = [entry; CHILD_SIZE];
-            node
-        } else {
-            self.nodes.push([entry; CHILD_SIZE]);
-            self.nodes.len() as u32 - 1
+/// The one that changes a [`Fib4`].
+#[derive(Debug)]
+pub struct Writer4 {
+    fib: Arc<Fib4>,
+    /// Nodes never used so far begin here.
+    fresh: u32,
+    /// Nodes that may be used again.
+    free: Vec<u32>,
+    /// Nodes that nothing leads to any more, and that a worker may still be in.
+    retired: Vec<u32>,
+}
+
+impl Writer4 {
+    /// An empty table with room for `nodes` nodes of 1 KiB, which take memory once they are used.
+    pub fn new(root: Root, nodes: usize) -> Self {
+        // A node's number has 31 bits.
+        let nodes = nodes.min(NODE as usize / FANOUT);
+        let fib = Fib4 {
+            default: AtomicU32::new(0),
+            shift: 32 - root.bits(),
+            root: zeroed_slice_box(1 << root.bits()),
+            nodes: zeroed_slice_box(nodes * FANOUT),
         };
-        *self.slot(slot) = CHILD | node;
-        node
+        Self { fib: Arc::new(fib), fresh: 0, free: Vec::new(), retired: Vec::new() }
     }
 
-    fn slot(&mut self, slot: Slot) -> &mut u32 {
-        match slot {
-            Slot::Root(index) => &mut self.root[index],
-            Slot::Node(node, index) => &mut self.nodes[node as usize][index],
+    /// The table of these layers' routes, the last layer being asked first.
+    pub fn of_layers(layers: &[&[(Prefix4, u32)]]) -> Self {
+        let count: usize = layers.iter().map(|routes| routes.len()).sum();
+        let long =
+            layers.iter().flat_map(|routes| routes.iter()).filter(|(prefix, _)| prefix.length() > 16).count();
+        let root = Root::for_routes(count);
+        // Twice what most tables need, so that they can grow; a table that needs more is built again with more.
+        let mut nodes = (2 * long).clamp(1 << 10, 1 << 17);
+        loop {
+            let mut writer = Self::new(root, nodes);
+            match writer.fill(layers) {
+                Ok(()) => return writer,
+                Err(Full { .. }) => nodes *= 2,
+            }
         }
     }
 
-    /// Takes back the nodes below an entry that was painted over.
-    fn release(&mut self, entry: u32) {
-        if entry & CHILD == 0 {
+    fn fill(&mut self, layers: &[&[(Prefix4, u32)]]) -> Result<(), Full> {
+        for (layer, routes) in (0u8..).zip(layers) {
+            for (prefix, value) in *routes {
+                self.insert(*prefix, layer, *value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What workers look up in.
+    pub fn fib(&self) -> &Arc<Fib4> {
+        &self.fib
+    }
+
+    /// Lets `prefix` of `layer` (0 to 2; a higher one is asked first) lead to `value` (0 to [`MAX_VALUE`]), where no
+    /// route of higher rank does. Replaces a route of the same prefix and layer.
+    ///
+    /// Each of its addresses has the old value until it has the new one.
+    pub fn insert(&mut self, prefix: Prefix4, layer: u8, value: u32) -> Result<(), Full> {
+        debug_assert!(value <= MAX_VALUE && layer < LAYERS, "value {value}, layer {layer}");
+        let rank = rank(prefix, layer);
+        self.change(prefix, &Change { from: 0..=rank, to: rank << VALUE_BITS | value })
+    }
+
+    /// Takes `prefix` of `layer` away: its addresses get what `covering` says, the route of next lower rank that
+    /// holds all of `prefix` (prefix, layer, value).
+    ///
+    /// Where routes of lower layers lie within `prefix` their entries are lost: the table must be built anew.
+    pub fn remove(
+        &mut self,
+        prefix: Prefix4,
+        layer: u8,
+        covering: Option<(Prefix4, u8, u32)>,
+    ) -> Result<(), Full> {
+        let own = rank(prefix, layer);
+        // The default route is found behind entries that hold nothing.
+        let covering = covering.filter(|(wider, layer, _)| wider.length() > 0 || *layer > 0);
+        let to = covering.map_or(0, |(wider, layer, value)| rank(wider, layer) << VALUE_BITS | value);
+        self.change(prefix, &Change { from: own..=own, to })
+    }
+
+    /// Nodes that nothing leads to any more. Once every worker has been quiescent, give them to [`Writer4::recycle`].
+    pub fn retired(&mut self) -> Vec<u32> {
+        core::mem::take(&mut self.retired)
+    }
+
+    /// Nodes that no worker can be in any more: they are used again.
+    pub fn recycle(&mut self, nodes: Vec<u32>) {
+        self.free.extend(nodes);
+    }
+
+    /// Nodes in use or not yet recycled.
+    pub fn nodes(&self) -> usize {
+        self.fresh as usize - self.free.len()
+    }
+
+    fn change(&mut self, prefix: Prefix4, change: &Change) -> Result<(), Full> {
+        let fib = Arc::clone(&self.fib);
+        if prefix.length() == 0 && *change.from.end() <= RANKS_A_LAYER {
+            change.apply(&fib.default);
+            return Ok(());
+        }
+        self.descend(&fib, &fib.root, fib.shift, prefix, change)
+    }
+
+    /// Changes the entries of `table`, each of which stands for 2^`shift` addresses, that belong to `prefix`.
+    fn descend(
+        &mut self,
+        fib: &Fib4,
+        table: &[AtomicU32],
+        shift: u32,
+        prefix: Prefix4,
+        change: &Change,
+    ) -> Result<(), Full> {
+        let free_bits = 32 - u32::from(prefix.length());
+        let first = (u32::from(prefix.address()) >> shift) as usize & (table.len() - 1);
+        if free_bits >= shift {
+            let count = 1usize << (free_bits - shift).min(table.len().trailing_zeros());
+            for entry in &table[first..first + count] {
+                self.cover(fib, entry, change);
+            }
+            return Ok(());
+        }
+        let entry = &table[first];
+        let old = entry.load(Ordering::Relaxed);
+        if old & NODE != 0 {
+            self.descend(fib, node(fib, old), shift - 8, prefix, change)?;
+            self.collapse(fib, entry);
+            return Ok(());
+        }
+        // The node is filled before anything leads to it, so no worker sees it half made.
+        let number = self.allocate(fib)?;
+        let made = node(fib, number);
+        for slot in made {
+            slot.store(old, Ordering::Relaxed);
+        }
+        let result = self.descend(fib, made, shift - 8, prefix, change);
+        if made.iter().all(|slot| slot.load(Ordering::Relaxed) == old) {
+            self.free.push(number);
+        } else {
+            entry.store(NODE | number, Ordering::Release);
+        }
+        result
+    }
+
+    /// Changes all that is below `entry`.
+    fn cover(&mut self, fib: &Fib4, entry: &AtomicU32, change: &Change) {
+        let old = entry.load(Ordering::Relaxed);
+        if old & NODE == 0 {
+            change.apply(entry);
             return;
         }
-        let node = entry & !CHILD;
-        self.free.push(node);
-        for index in 0..CHILD_SIZE {
-            self.release(self.nodes[node as usize][index]);
+        for below in node(fib, old) {
+            self.cover(fib, below, change);
+        }
+        self.collapse(fib, entry);
+    }
+
+    /// A node whose entries are all one value is not needed: its own entry gets the value.
+    fn collapse(&mut self, fib: &Fib4, entry: &AtomicU32) {
+        let old = entry.load(Ordering::Relaxed);
+        let slots = node(fib, old);
+        let value = slots[0].load(Ordering::Relaxed);
+        if value & NODE == 0 && slots.iter().all(|slot| slot.load(Ordering::Relaxed) == value) {
+            entry.store(value, Ordering::Release);
+            self.retired.push(old & !NODE);
+        }
+    }
+
+    fn allocate(&mut self, fib: &Fib4) -> Result<u32, Full> {
+        if let Some(number) = self.free.pop() {
+            return Ok(number);
+        }
+        let nodes = fib.nodes.len() / FANOUT;
+        if self.fresh as usize >= nodes {
+            return Err(Full { nodes });
+        }
+        self.fresh += 1;
+        Ok(self.fresh - 1)
+    }
+}
+
+/// A change of entries: those whose rank is within `from` become `to`.
+struct Change {
+    from: core::ops::RangeInclusive<u32>,
+    to: u32,
+}
+
+impl Change {
+    fn apply(&self, entry: &AtomicU32) {
+        let old = entry.load(Ordering::Relaxed);
+        if self.from.contains(&(old >> VALUE_BITS)) && old != self.to {
+            entry.store(self.to, Ordering::Release);
         }
     }
 }
 
-/// Where an entry stands.
-#[derive(Clone, Copy)]
-enum Slot {
-    Root(usize),
-    Node(u32, usize),
+/// Prefix lengths 0 to 32, and none below them for entries that hold nothing.
+const RANKS_A_LAYER: u32 = 33;
+
+/// 1 to 99: it fits the 7 bits between value and node flag.
+fn rank(prefix: Prefix4, layer: u8) -> u32 {
+    u32::from(layer) * RANKS_A_LAYER + u32::from(prefix.length()) + 1
+}
+
+fn node(fib: &Fib4, entry: u32) -> &[AtomicU32] {
+    let start = (entry & !NODE) as usize * FANOUT;
+    &fib.nodes[start..start + FANOUT]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::net::Ipv4Addr;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn prefix(text: &str) -> Prefix4 {
         let (address, length) = text.split_once('/').expect("a prefix");
@@ -255,8 +360,11 @@ mod tests {
             (prefix("10.1.2.128/25"), 5),
             (prefix("10.1.2.129/32"), 6),
         ];
-        for _ in 0..2 {
-            let fib = Fib4::from_routes(routes.clone());
+        for root in [Root::Small, Root::Large] {
+            let mut writer = Writer4::new(root, 16);
+            for (prefix, value) in &routes {
+                writer.insert(*prefix, 0, *value).expect("room");
+            }
             for (address, value) in [
                 ("9.9.9.9", 1),
                 ("10.9.9.9", 2),
@@ -265,65 +373,94 @@ mod tests {
                 ("10.1.2.128", 5),
                 ("10.1.2.129", 6),
             ] {
-                assert_eq!(look(&fib, address), value, "{address}");
+                assert_eq!(look(writer.fib(), address), value, "{address}");
             }
             routes.reverse();
         }
     }
 
     #[test]
-    fn an_empty_table_has_no_route_and_a_default_costs_no_memory() {
-        assert_eq!(look(&Fib4::new(), "192.0.2.1"), 0);
-        let fib = Fib4::from_routes([(Prefix4::DEFAULT, 7)]);
-        assert_eq!(look(&fib, "192.0.2.1"), 7);
-        assert_eq!(fib.memory(), 0);
+    fn an_empty_table_has_no_route() {
+        assert_eq!(look(&Fib4::from_routes([]), "192.0.2.1"), 0);
+        assert_eq!(look(&Fib4::from_routes([(Prefix4::DEFAULT, 7)]), "192.0.2.1"), 7);
     }
 
     #[test]
-    fn a_shorter_prefix_painted_later_covers_longer_ones() {
-        let mut fib = Fib4::from_routes([(prefix("127.1.2.3/32"), 9)]);
-        fib.paint(prefix("127.0.0.0/8"), 5);
-        assert_eq!(look(&fib, "127.1.2.3"), 5);
-        let nodes = fib.nodes.len();
-        fib.paint(prefix("127.1.2.3/32"), 9);
-        assert_eq!(fib.nodes.len(), nodes, "painted-over nodes are used again");
+    fn a_layer_covers_longer_prefixes_of_those_below() {
+        let main = [(prefix("127.1.2.3/32"), 9), (prefix("10.0.0.1/32"), 8)];
+        let local = [(prefix("127.0.0.0/8"), 5)];
+        let writer = Writer4::of_layers(&[&main, &local]);
+        assert_eq!(look(writer.fib(), "127.1.2.3"), 5);
+        assert_eq!(look(writer.fib(), "10.0.0.1"), 8);
     }
 
     #[test]
-    fn host_bits_and_long_lengths_are_refused() {
-        let address = Ipv4Addr::new(10, 0, 0, 1);
-        assert_eq!(Prefix4::new(address, 24), Err(PrefixError::HostBits(address, 24)));
-        assert_eq!(Prefix4::new(address, 33), Err(PrefixError::Length(33)));
+    fn a_route_that_says_nothing_hides_the_default() {
+        let fib = Fib4::from_routes([(Prefix4::DEFAULT, 7), (prefix("10.0.0.0/8"), 0)]);
+        assert_eq!((look(&fib, "10.0.0.1"), look(&fib, "11.0.0.1")), (0, 7));
+    }
+
+    #[test]
+    fn nodes_are_given_back_when_their_routes_go() {
+        let mut writer = Writer4::new(Root::Small, 2);
+        let host = prefix("10.1.2.3/32");
+        for round in 0..10 {
+            writer.insert(host, 0, 7).expect("two nodes suffice");
+            assert_eq!(writer.nodes(), 2, "round {round}");
+            assert_eq!(writer.insert(prefix("10.2.2.3/32"), 0, 8), Err(Full { nodes: 2 }));
+            writer.remove(host, 0, None).expect("nothing is needed");
+            let retired = writer.retired();
+            assert_eq!(retired.len(), 2);
+            writer.recycle(retired);
+            assert_eq!(writer.nodes(), 0);
+        }
+    }
+
+    /// Prefixes that nest: a few upper bits only.
+    fn nested() -> impl Strategy<Value = Prefix4> {
+        (any::<u32>(), 0u8..=32).prop_map(|(address, length)| {
+            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+            Prefix4::new(Ipv4Addr::from(address & 0x0301_03ff & mask), length).expect("masked")
+        })
+    }
+
+    /// The definition: of the prefixes that hold the address, the longest.
+    fn naive(routes: &BTreeMap<Prefix4, u32>, address: u32) -> Option<(Prefix4, u32)> {
+        let holding = routes.iter().filter(|(prefix, _)| prefix.contains(Ipv4Addr::from(address)));
+        holding.max_by_key(|(prefix, _)| prefix.length()).map(|(prefix, value)| (*prefix, *value))
     }
 
     proptest! {
-        /// Against the definition: of the prefixes that hold the address, the longest.
+        /// Inserted, replaced and removed in any order, in both roots.
         #[test]
         fn agrees_with_a_linear_scan(
-            routes in prop::collection::vec((any::<u32>(), 0u8..=32, 1u32..1000), 0..60),
-            near in prop::collection::vec((any::<prop::sample::Index>(), 0u32..1024), 64),
-            far in prop::collection::vec(any::<u32>(), 16),
+            changes in prop::collection::vec((nested(), prop::option::weighted(0.7, 1u32..1000)), 0..80),
+            probes in prop::collection::vec((any::<prop::sample::Index>(), 0u32..1024), 64),
+            large in prop::bool::weighted(0.1),
         ) {
-            let routes: Vec<(Prefix4, u32)> = routes
-                .into_iter()
-                // A few upper bits only, so that prefixes nest.
-                .map(|(address, length, value)| {
-                    let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-                    (Prefix4 { address: address & 0x0301_03ff & mask, length }, value)
-                })
-                .collect();
-            let fib = Fib4::from_routes(routes.clone());
-            let near = near.iter().filter(|_| !routes.is_empty()).map(|(index, offset)| {
-                routes[index.index(routes.len())].0.address.wrapping_add(*offset).wrapping_sub(512)
-            });
-            for address in near.chain(far) {
-                let mut best: Option<(u8, u32)> = None;
-                for (prefix, value) in &routes {
-                    if prefix.contains(Ipv4Addr::from(address)) && best.is_none_or(|(length, _)| prefix.length >= length) {
-                        best = Some((prefix.length, *value));
+            let mut writer = Writer4::new(if large { Root::Large } else { Root::Small }, 1 << 12);
+            let mut routes = BTreeMap::new();
+            for (prefix, value) in &changes {
+                match value {
+                    Some(value) => {
+                        routes.insert(*prefix, *value);
+                        writer.insert(*prefix, 0, *value).expect("room");
                     }
+                    None if routes.remove(prefix).is_some() => {
+                        let wider: BTreeMap<_, _> =
+                            routes.iter().filter(|(p, _)| p.length() < prefix.length()).map(|(p, v)| (*p, *v)).collect();
+                        let covering = naive(&wider, u32::from(prefix.address()));
+                        writer.remove(*prefix, 0, covering.map(|(p, v)| (p, 0, v))).expect("room");
+                    }
+                    None => {}
                 }
-                prop_assert_eq!(fib.lookup(address), best.map_or(0, |(_, value)| value), "{:#x}", address);
+            }
+            let near = probes.iter().filter(|_| !changes.is_empty()).map(|(index, offset)| {
+                u32::from(changes[index.index(changes.len())].0.address()).wrapping_add(*offset).wrapping_sub(512)
+            });
+            for address in near.chain([0, u32::MAX]) {
+                let expected = naive(&routes, address).map_or(0, |(_, value)| value);
+                prop_assert_eq!(writer.fib().lookup(address), expected, "{}", Ipv4Addr::from(address));
             }
         }
     }

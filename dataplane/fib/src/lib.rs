@@ -6,5 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod ipv4;
+mod prefix;
 
-pub use ipv4::{Fib4, MAX_VALUE, Prefix4, PrefixError};
+pub use ipv4::{Fib4, Full, LAYERS, MAX_VALUE, Root, Writer4};
+pub use prefix::{Prefix4, PrefixError};

@@ -5,7 +5,8 @@ use super::AdjacencyId;
 /// Buckets of a group: a power of two.
 pub const BUCKETS: usize = 4096;
 
-const GROUP: u32 = 1 << 30;
+/// The highest bit of what a FIB can hold.
+const GROUP: u32 = (packetwalk_fib::MAX_VALUE + 1) >> 1;
 
 /// What a FIB holds: an adjacency or a group. The value 0 is [`AdjacencyId::NO_ROUTE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

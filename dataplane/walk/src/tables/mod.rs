@@ -24,6 +24,7 @@ pub use verify::Inconsistent;
 use crate::wire::MacAddr;
 use core::net::Ipv4Addr;
 use packetwalk_fib::Fib4;
+use std::sync::Arc;
 
 /// A port: an Ethernet link that frames are taken from and sent by. Index into [`Tables::ports`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,7 +101,7 @@ pub struct Ipv4Tables {
     /// Policy rules in order of priority.
     pub rules: Box<[RuleStep]>,
     /// The tables that the rules name.
-    pub fibs: Box<[Fib4]>,
+    pub fibs: Box<[Arc<Fib4>]>,
     /// [`LinkId::key`] of a neighbour -> [`AdjacencyId`].
     pub neighbours: FlatMap,
     /// Source of an ICMP error where neither the route back nor its link has an address.

@@ -12,6 +12,7 @@ use packetwalk_walk::tables::{
 use packetwalk_walk::wire::MacAddr;
 use packetwalk_walk::{DropReason, PuntReason};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// The tables of the node.
 pub fn tables() -> Tables {
@@ -106,7 +107,7 @@ fn tunnels() -> Tunnels {
 struct Builder {
     adjacencies: Vec<Adjacency>,
     groups: Vec<Group>,
-    fibs: Vec<Fib4>,
+    fibs: Vec<Arc<Fib4>>,
     neighbour_entries: Vec<(u64, u32)>,
 }
 
