@@ -1,40 +1,41 @@
 //! Links and their addresses: `ip -j -d addr`.
 
 use super::entries::entries;
-use super::scalar::{optional, present, required};
+use super::scalar::{is_false, optional, present, required};
 use super::value::{DontFragment, Endpoint, LinkAddress, Mtu, Scope, Ttl};
 use ipnet::IpNet;
 use packetwalk_walk::tables::Vni;
 use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::net::IpAddr;
 
 /// A link.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct LinkEntry {
     /// Its name.
     pub ifname: String,
     /// The link below it, of a VLAN or the like; of a veth in one namespace, its peer.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// Absent: up.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flags: Option<LinkFlags>,
     /// Largest packet.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub mtu: Option<Mtu>,
     /// The bridge, bond or VRF that it is a member of.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<String>,
     /// `ether`, `loopback`, `none`, ...
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_type: Option<String>,
     /// Hardware address.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub address: Option<LinkAddress>,
     /// Its kind, and what the kind adds.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "LinkInfo::is_plain")]
     pub linkinfo: LinkInfo,
     /// Addresses, primary before secondary ones.
     #[serde(default, deserialize_with = "entries")]
@@ -64,6 +65,13 @@ pub struct LinkFlags {
     pub loopback: bool,
 }
 
+impl Serialize for LinkFlags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let names = [(self.loopback, "LOOPBACK"), (self.up, "UP")];
+        serializer.collect_seq(names.into_iter().filter_map(|(is_set, name)| is_set.then_some(name)))
+    }
+}
+
 impl<'de> Deserialize<'de> for LinkFlags {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let names = Vec::<String>::deserialize(deserializer)?;
@@ -73,7 +81,7 @@ impl<'de> Deserialize<'de> for LinkFlags {
 }
 
 /// What kind of link it is, and a member's part.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkInfo {
     /// `veth`, `bridge`, `vxlan`, ...; absent for a device.
     pub info_kind: Option<String>,
@@ -84,65 +92,65 @@ pub struct LinkInfo {
 }
 
 /// What the kinds `vxlan`, `ipip`, `bridge` and `vlan` add.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct InfoData {
     /// VXLAN's network, or the VLAN.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub id: Option<Vni>,
     /// The far end.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub remote: Option<Endpoint>,
     /// As VXLAN has it for IPv6.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub remote6: Option<Endpoint>,
     /// The near end.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub local: Option<Endpoint>,
     /// The link that its outer packets must leave by.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// UDP destination port.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// UDP source ports.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_range: Option<PortRange>,
     /// Outer TTL.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
     /// Outer DF of VXLAN.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub df: Option<DontFragment>,
     /// Outer DF of IPIP: always set.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "is_false")]
     pub pmtudisc: bool,
     /// Its endpoints come with each packet (`external`).
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "is_false")]
     pub external: bool,
     /// What an IPIP link carries: `ipip`, `mplsip`, `any`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proto: Option<String>,
     /// Whether a bridge filters by VLAN (0 or 1).
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub vlan_filtering: Option<u8>,
 }
 
 /// UDP source ports of VXLAN; 0 to 0 where none were set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct PortRange {
     /// The first.
-    #[serde(deserialize_with = "required")]
+    #[serde(with = "required")]
     pub low: u16,
     /// The last.
-    #[serde(deserialize_with = "required")]
+    #[serde(with = "required")]
     pub high: u16,
 }
 
 /// What a link is to its master.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SlaveData {
     /// Spanning-tree state of a bridge's member; absent: forwarding.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Whether a bridge sends frames back by the member that they came in by.
     #[serde(default)]
@@ -151,6 +159,30 @@ pub struct SlaveData {
 
 /// The kinds whose `info_data` is read: other kinds use the same keys for other things.
 const READ_KINDS: [&str; 4] = ["vxlan", "ipip", "bridge", "vlan"];
+
+impl LinkInfo {
+    /// Whether it says nothing: a device that is a member of nothing.
+    fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Serialize for LinkInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(kind) = &self.info_kind {
+            map.serialize_entry("info_kind", kind)?;
+        }
+        if self.info_data != InfoData::default() {
+            map.serialize_entry("info_data", &self.info_data)?;
+        }
+        if self.info_slave_data != SlaveData::default() {
+            map.serialize_entry("info_slave_kind", "bridge")?;
+            map.serialize_entry("info_slave_data", &self.info_slave_data)?;
+        }
+        map.end()
+    }
+}
 
 impl<'de> Deserialize<'de> for LinkInfo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -195,8 +227,8 @@ impl<'de> Visitor<'de> for LinkInfoVisitor {
 }
 
 /// An address of a link.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "RawAddress")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "RawAddress", into = "RawAddress")]
 pub struct AddressEntry {
     /// The address itself.
     pub local: IpAddr,
@@ -210,19 +242,19 @@ pub struct AddressEntry {
     pub secondary: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct RawAddress {
-    #[serde(deserialize_with = "required")]
+    #[serde(with = "required")]
     local: IpAddr,
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     prefixlen: Option<u8>,
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     broadcast: Option<IpAddr>,
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     scope: Option<Scope>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "is_false")]
     secondary: bool,
 }
 
@@ -242,5 +274,20 @@ impl TryFrom<RawAddress> for AddressEntry {
             scope: raw.scope.unwrap_or_default(),
             secondary: raw.secondary,
         })
+    }
+}
+
+impl From<AddressEntry> for RawAddress {
+    fn from(entry: AddressEntry) -> Self {
+        // The peer's address is kept only as its subnet; where the address itself is in that, there is no peer.
+        let peer = (!entry.subnet.contains(&entry.local)).then(|| entry.subnet.addr());
+        Self {
+            local: entry.local,
+            address: peer,
+            prefixlen: Some(entry.subnet.prefix_len()),
+            broadcast: entry.broadcast,
+            scope: Some(entry.scope),
+            secondary: entry.secondary,
+        }
     }
 }

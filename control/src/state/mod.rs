@@ -6,15 +6,19 @@
 mod entries;
 mod link;
 mod neighbour;
+mod raw_rule;
 mod route;
 mod rule;
 mod scalar;
 mod value;
+mod write;
 
 pub use link::{AddressEntry, InfoData, LinkEntry, LinkFlags, LinkInfo, PortRange, SlaveData};
 pub use neighbour::{FdbEntry, NeighbourEntry, NetconfEntry};
-pub use route::{GroupMember, HopFlags, NextHopEntry, NexthopEntry, RouteEntry, RouteMetrics, Via};
-pub use rule::{IpProtocol, RuleEntry, RuleVerb, Tos};
+pub use route::{
+    Encap, GroupMember, HopFlags, NextHopEntry, NexthopEntry, Preference, RouteEntry, RouteMetrics, Via,
+};
+pub use rule::{IpProtocol, OtherSelector, RuleEntry, RuleVerb, Tos};
 pub use value::{
     Destination, DontFragment, Endpoint, LinkAddress, Mtu, Protocol, RouteKind, Scope, TableId, Ttl, Weight,
 };
@@ -25,7 +29,7 @@ use std::path::Path;
 use thiserror::Error;
 
 /// Everything that the kernel knows of forwarding.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct NodeState {
     /// `ip -j -d addr`.
     #[serde(default, deserialize_with = "entries")]

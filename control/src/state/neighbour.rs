@@ -4,19 +4,19 @@ use super::scalar::{optional, required};
 use super::value::LinkAddress;
 use packetwalk_walk::tables::Vni;
 use packetwalk_walk::wire::MacAddr;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// A neighbour.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NeighbourEntry {
     /// Its address.
-    #[serde(deserialize_with = "required")]
+    #[serde(with = "required")]
     pub dst: IpAddr,
     /// The link that it is on.
     pub dev: String,
     /// Its hardware address; absent while it is not resolved.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub lladdr: Option<LinkAddress>,
     /// `REACHABLE`, `STALE`, `FAILED`, ...; absent: usable.
     #[serde(default)]
@@ -33,30 +33,30 @@ impl NeighbourEntry {
 }
 
 /// A forwarding entry of a bridge or a VXLAN link.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct FdbEntry {
     /// The station; all zeros: whatever a VXLAN link does not know.
-    #[serde(deserialize_with = "required")]
+    #[serde(with = "required")]
     pub mac: MacAddr,
     /// The member or the VXLAN link.
     pub ifname: String,
     /// The VTEP behind which the station is.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub dst: Option<IpAddr>,
     /// Where it differs from the link's.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// Where it differs from the link's.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub vni: Option<Vni>,
     /// The nexthop group of VTEPs instead of one.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub nhid: Option<u32>,
     /// The bridge whose table it is in.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<String>,
     /// `permanent`, `static`, `stale`, ...
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// `self`, `extern_learn`, ...
     #[serde(default)]
@@ -64,16 +64,16 @@ pub struct FdbEntry {
 }
 
 /// Per-interface switches of one family; those of `all` and `default` among them.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NetconfEntry {
     /// `inet` or `inet6`; absent: inet.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
     /// The link, `all` or `default`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
     /// Whether what comes in by it is forwarded; absent: yes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forwarding: Option<bool>,
     /// Proxy ARP.
     #[serde(default)]

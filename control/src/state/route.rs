@@ -2,66 +2,69 @@
 
 use super::Tos;
 use super::entries::entries;
-use super::scalar::{optional, required};
+use super::scalar::{Scalar, Written, flag, is_false, optional, required};
 use super::value::{Destination, Mtu, Protocol, RouteKind, Scope, TableId, Weight};
 use ipnet::{IpNet, Ipv4Net};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// A route, of either family.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct RouteEntry {
     /// What it does; absent: unicast.
-    #[serde(default, rename = "type", deserialize_with = "optional")]
+    #[serde(default, rename = "type", with = "optional", skip_serializing_if = "Option::is_none")]
     pub kind: Option<RouteKind>,
     /// Where it leads to.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub dst: Option<Destination>,
+    /// Packets from this prefix only; absent: all. IPv6 alone has it.
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub from: Option<Destination>,
     /// The table that it is in; absent: main.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub table: Option<TableId>,
     /// The least is preferred; absent: 0.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub metric: Option<u32>,
     /// Packets of this TOS only.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub tos: Option<Tos>,
     /// Who made it.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
     /// How far the destination is; absent: global.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
     /// The source that the node itself uses this way.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub prefsrc: Option<IpAddr>,
     /// The nexthop object that holds its next hops.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub nhid: Option<u32>,
     /// Of its next hop, where it has one.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
     /// A gateway of the other family.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
     /// The link of its next hop.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
     /// Of its next hop.
     #[serde(default)]
     pub flags: HopFlags,
     /// Where it has several next hops.
-    #[serde(default, deserialize_with = "entries")]
+    #[serde(default, deserialize_with = "entries", skip_serializing_if = "Vec::is_empty")]
     pub nexthops: Vec<NextHopEntry>,
     /// A lightweight tunnel (`encap`).
-    #[serde(default)]
-    pub encap: Option<IgnoredAny>,
-    /// iproute2 prints it for IPv6 alone.
-    #[serde(default)]
-    pub pref: Option<IgnoredAny>,
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub encap: Option<Encap>,
+    /// Among routers that announced themselves (RFC 4191); iproute2 prints it for every IPv6 route.
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub pref: Option<Preference>,
     /// Measures of the way.
-    #[serde(default, deserialize_with = "metrics")]
+    #[serde(default, with = "metrics", skip_serializing_if = "RouteMetrics::is_empty")]
     pub metrics: RouteMetrics,
 }
 
@@ -82,33 +85,33 @@ impl RouteEntry {
 }
 
 /// One of several next hops of a route.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NextHopEntry {
     /// Absent: the destination itself is on the link.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
     /// A gateway of the other family.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
     /// Its link.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
     /// Its share.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub weight: Option<Weight>,
     /// Its flags.
     #[serde(default)]
     pub flags: HopFlags,
     /// A lightweight tunnel.
-    #[serde(default)]
-    pub encap: Option<IgnoredAny>,
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub encap: Option<Encap>,
 }
 
 /// A gateway of another family than the route's (RFC 5549).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Via {
     /// Its address.
-    #[serde(deserialize_with = "required")]
+    #[serde(with = "required")]
     pub host: IpAddr,
 }
 
@@ -132,6 +135,12 @@ impl HopFlags {
     }
 }
 
+impl Serialize for HopFlags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.names())
+    }
+}
+
 impl<'de> Deserialize<'de> for HopFlags {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let names = Vec::<String>::deserialize(deserializer)?;
@@ -141,32 +150,38 @@ impl<'de> Deserialize<'de> for HopFlags {
 }
 
 /// What a route says of its way: the MTU is used, the others are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct RouteMetrics {
     /// Largest packet.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub mtu: Option<Mtu>,
     /// TCP's largest window, bytes.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub window: Option<u32>,
     /// TCP's congestion window, segments.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub cwnd: Option<u32>,
     /// TCP's advertised segment size, bytes.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub advmss: Option<u32>,
     /// TTL of the node's own packets.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub hoplimit: Option<u32>,
     /// TCP's first congestion window, segments.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub initcwnd: Option<u32>,
     /// TCP's first receive window, segments.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub initrwnd: Option<u32>,
 }
 
 impl RouteMetrics {
+    /// Whether none is set.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Those that are set, in iproute2's order.
     pub fn named(self) -> impl Iterator<Item = (&'static str, u32)> {
         [
@@ -184,46 +199,106 @@ impl RouteMetrics {
 }
 
 /// iproute2 prints the metrics as a list of one object.
-fn metrics<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RouteMetrics, D::Error> {
-    Ok(entries(deserializer)?.into_iter().next().unwrap_or_default())
+mod metrics {
+    use super::{Deserializer, RouteMetrics, Serialize, Serializer, entries};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RouteMetrics, D::Error> {
+        Ok(entries(deserializer)?.into_iter().next().unwrap_or_default())
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+    pub(super) fn serialize<S: Serializer>(metrics: &RouteMetrics, serializer: S) -> Result<S::Ok, S::Error> {
+        [metrics].serialize(serializer)
+    }
+}
+
+/// The kind of a lightweight tunnel that a route puts on (`encap`), by iproute2's name: `ip`, `mpls`, `seg6`, ...
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Encap(Cow<'static, str>);
+
+/// In the order of the kernel's numbers, from 1.
+const ENCAPS: [&str; 10] = ["mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm"];
+
+impl Scalar for Encap {
+    const EXPECTED: &'static str = "the kind of a lightweight tunnel";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let known = ENCAPS.iter().find(|name| **name == text);
+        Some(Self(known.map_or_else(|| Cow::Owned(text.to_owned()), |name| Cow::Borrowed(*name))))
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.0.clone().into_owned())
+    }
+}
+
+/// Which of several routers is preferred (RFC 4191).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // iproute2's words
+pub enum Preference {
+    Low,
+    Medium,
+    High,
+}
+
+impl Scalar for Preference {
+    const EXPECTED: &'static str = "`low`, `medium` or `high`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "low" => Some(Self::Low),
+            "medium" => Some(Self::Medium),
+            "high" => Some(Self::High),
+            _ => None,
+        }
+    }
+
+    fn to_scalar(&self) -> Written {
+        let name = match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        };
+        Written::Text(name.to_owned())
+    }
 }
 
 /// A nexthop object: `ip -j nexthop`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NexthopEntry {
     /// By which routes and groups name it.
-    #[serde(deserialize_with = "required")]
+    #[serde(with = "required")]
     pub id: u32,
     /// Absent: the destination itself is on the link.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
     /// A gateway of the other family.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
     /// Its link.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
     /// Its flags.
     #[serde(default)]
     pub flags: HopFlags,
     /// The objects that share its flows, if it is a group.
-    #[serde(default, deserialize_with = "entries")]
+    #[serde(default, deserialize_with = "entries", skip_serializing_if = "Vec::is_empty")]
     pub group: Vec<GroupMember>,
     /// Whether it drops everything.
-    #[serde(default, deserialize_with = "super::scalar::present")]
+    #[serde(default, with = "flag", skip_serializing_if = "is_false")]
     pub blackhole: bool,
     /// A lightweight tunnel.
-    #[serde(default)]
-    pub encap: Option<IgnoredAny>,
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub encap: Option<Encap>,
 }
 
 /// A member of a group of nexthop objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct GroupMember {
     /// Which object.
-    #[serde(deserialize_with = "required")]
+    #[serde(with = "required")]
     pub id: u32,
     /// Its share.
-    #[serde(default, deserialize_with = "optional")]
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub weight: Option<Weight>,
 }

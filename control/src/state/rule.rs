@@ -1,15 +1,15 @@
 //! Policy rules: `ip -j -d rule`.
 
-use super::scalar::{FromScalar, number, optional, present};
-use super::value::{Destination, TableId};
+use super::raw_rule::RawRule;
+use super::scalar::{Scalar, Written, number};
+use super::value::{TableId, plain};
 use ipnet::IpNet;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A policy rule.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(try_from = "RawRule")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "RawRule", into = "RawRule")]
 pub struct RuleEntry {
     /// Rules are tried in ascending order of it.
     pub priority: u32,
@@ -29,10 +29,25 @@ pub struct RuleEntry {
     pub users: Option<(u32, u32)>,
     /// All other packets (`not`).
     pub invert: bool,
-    /// Selectors that are not implemented, as iproute2 writes them.
-    pub unimplemented: Vec<String>,
+    /// Selectors that are not implemented.
+    pub unimplemented: Vec<OtherSelector>,
     /// What it says.
     pub action: RuleVerb,
+}
+
+/// A selector that is not implemented, as `ip rule` writes it: `fwmark 0x10/0xff`, `dport 80-90`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherSelector {
+    /// `fwmark`, `sport`, ...
+    pub name: &'static str,
+    /// What it selects.
+    pub value: String,
+}
+
+impl fmt::Display for OtherSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.value)
+    }
 }
 
 /// What a rule says of the packets that it selects.
@@ -102,15 +117,6 @@ impl fmt::Display for RuleEntry {
     }
 }
 
-/// A host without its length.
-fn plain(prefix: IpNet) -> String {
-    if prefix.prefix_len() == prefix.max_prefix_len() {
-        prefix.addr().to_string()
-    } else {
-        prefix.to_string()
-    }
-}
-
 /// A TOS byte, or a name of the machine's `rt_dsfield` that is not known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tos {
@@ -143,7 +149,7 @@ fn dscp(name: &str) -> Option<u8> {
     ((1..=4).contains(&class) && (1..=3).contains(&drop)).then_some(class << 5 | drop << 3)
 }
 
-impl FromScalar for Tos {
+impl Scalar for Tos {
     const EXPECTED: &'static str = "a TOS byte such as 0x10";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -160,6 +166,10 @@ impl FromScalar for Tos {
 
     fn from_number(number: u64) -> Option<Self> {
         u8::try_from(number).ok().map(Self::Byte)
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
     }
 }
 
@@ -198,7 +208,7 @@ impl fmt::Display for IpProtocol {
     }
 }
 
-impl FromScalar for IpProtocol {
+impl Scalar for IpProtocol {
     const EXPECTED: &'static str = "an IP protocol's name or its number from 0 to 255";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -208,141 +218,8 @@ impl FromScalar for IpProtocol {
         let known = IP_PROTOCOLS.iter().find(|(name, _)| *name == text);
         Some(known.map_or_else(|| Self::Named(text.into()), |(_, number)| Self::Number(*number)))
     }
-}
 
-/// The keys as iproute2 prints them.
-#[derive(Deserialize)]
-struct RawRule {
-    #[serde(default, deserialize_with = "optional")]
-    priority: Option<u32>,
-    #[serde(default, deserialize_with = "present")]
-    not: bool,
-    #[serde(default, deserialize_with = "optional")]
-    src: Option<Destination>,
-    #[serde(default, deserialize_with = "optional")]
-    srclen: Option<u8>,
-    #[serde(default, deserialize_with = "optional")]
-    dst: Option<Destination>,
-    #[serde(default, deserialize_with = "optional")]
-    dstlen: Option<u8>,
-    #[serde(default)]
-    iif: Option<String>,
-    #[serde(default)]
-    oif: Option<String>,
-    #[serde(default, alias = "dsfield", deserialize_with = "optional")]
-    tos: Option<Tos>,
-    #[serde(default, deserialize_with = "optional")]
-    ipproto: Option<IpProtocol>,
-    #[serde(default, deserialize_with = "optional")]
-    uid_start: Option<u32>,
-    #[serde(default, deserialize_with = "optional")]
-    uid_end: Option<u32>,
-    #[serde(default, deserialize_with = "optional")]
-    table: Option<TableId>,
-    #[serde(default)]
-    action: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    goto: Option<u32>,
-    #[serde(default, deserialize_with = "present")]
-    nop: bool,
-    #[serde(default, deserialize_with = "present")]
-    l3mdev: bool,
-    #[serde(default)]
-    fwmark: Option<serde_json::Value>,
-    #[serde(default)]
-    fwmask: Option<serde_json::Value>,
-    #[serde(default)]
-    sport: Option<serde_json::Value>,
-    #[serde(default)]
-    sport_start: Option<serde_json::Value>,
-    #[serde(default)]
-    dport: Option<serde_json::Value>,
-    #[serde(default)]
-    dport_start: Option<serde_json::Value>,
-    #[serde(default)]
-    tun_id: Option<serde_json::Value>,
-    #[serde(default)]
-    dscp: Option<serde_json::Value>,
-    #[serde(default)]
-    flowlabel: Option<serde_json::Value>,
-    #[serde(default)]
-    suppress_prefixlen: Option<serde_json::Value>,
-    #[serde(default)]
-    suppress_ifgroup: Option<serde_json::Value>,
-    #[serde(default)]
-    flow_from: Option<IgnoredAny>,
-}
-
-impl TryFrom<RawRule> for RuleEntry {
-    type Error = String;
-
-    fn try_from(raw: RawRule) -> Result<Self, String> {
-        let action = match raw.action.as_deref() {
-            _ if raw.l3mdev => RuleVerb::L3mdev,
-            _ if raw.nop => RuleVerb::Nop,
-            _ if raw.goto.is_some() => RuleVerb::Goto(raw.goto.unwrap_or_default()),
-            None | Some("lookup" | "to_tbl") => RuleVerb::Lookup(raw.table.unwrap_or_default()),
-            Some("blackhole") => RuleVerb::Blackhole,
-            Some("unreachable") => RuleVerb::Unreachable,
-            Some("prohibit") => RuleVerb::Prohibit,
-            Some("nop") => RuleVerb::Nop,
-            Some(other) => {
-                return Err(format!(
-                    "action \"{other}\": expected blackhole, unreachable, prohibit or a table"
-                ));
-            }
-        };
-        let ranges = [("sport", &raw.sport, &raw.sport_start), ("dport", &raw.dport, &raw.dport_start)];
-        let ranges = ranges
-            .into_iter()
-            .filter_map(|(name, one, first)| Some((name, one.as_ref().or(first.as_ref())?)));
-        let others = [
-            ("fwmark", raw.fwmark.as_ref().or(raw.fwmask.as_ref())),
-            ("tun_id", raw.tun_id.as_ref()),
-            ("dscp", raw.dscp.as_ref()),
-            ("flowlabel", raw.flowlabel.as_ref()),
-            ("suppress_prefixlength", raw.suppress_prefixlen.as_ref()),
-            ("suppress_ifgroup", raw.suppress_ifgroup.as_ref()),
-        ];
-        let others = others.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let unimplemented = others.chain(ranges).map(|(name, value)| match value.as_str() {
-            Some(text) => format!("{name} {text}"),
-            None => format!("{name} {value}"),
-        });
-        let mut unimplemented: Vec<String> = unimplemented.collect();
-        if raw.flow_from.is_some() {
-            unimplemented.push("realms".to_owned());
-        }
-        Ok(Self {
-            priority: raw.priority.unwrap_or_default(),
-            source: prefix("src", raw.src, raw.srclen)?,
-            destination: prefix("dst", raw.dst, raw.dstlen)?,
-            iif: raw.iif,
-            oif: raw.oif,
-            tos: raw.tos.filter(|tos| *tos != Tos::Byte(0)),
-            protocol: raw.ipproto.filter(|protocol| *protocol != IpProtocol::Number(0)),
-            users: raw.uid_start.map(|first| (first, raw.uid_end.unwrap_or(u32::MAX))),
-            invert: raw.not,
-            unimplemented,
-            action,
-        })
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
     }
-}
-
-/// `src` and `srclen` as a prefix: iproute2 prints the length apart, and not for a host.
-fn prefix(key: &str, address: Option<Destination>, length: Option<u8>) -> Result<Option<IpNet>, String> {
-    let Some(Destination::Prefix(whole)) = address else {
-        return match length {
-            None | Some(0) => Ok(None),
-            Some(length) => Err(format!("{key}len {length}: expected `{key}` to be an address")),
-        };
-    };
-    let Some(length) = length else { return Ok(Some(whole)) };
-    let cut = IpNet::new(whole.addr(), length).map_err(|_| {
-        format!("{key}len {length}: expected 0 to {} for {}", whole.max_prefix_len(), whole.addr())
-    })?;
-    if cut != cut.trunc() {
-        return Err(format!("{key} {cut}: expected a prefix without bits beyond its length"));
-    }
-    Ok((length > 0).then_some(cut))
 }

@@ -83,11 +83,97 @@ fn what_ip_prints_of_rules_is_read_and_written_alike() {
     assert_eq!(texts[2], "from all nop");
     assert_eq!(texts[3], "from all lookup [l3mdev-table]");
     assert_eq!(texts[4], "from all iif lo blackhole");
-    assert_eq!(texts[6], "not from 10.9.0.5 iif eth0 oif cali1 fwmark 0x10 lookup 1000");
+    assert_eq!(texts[6], "not from 10.9.0.5 iif eth0 oif cali1 fwmark 0x10/0xff lookup 1000");
     assert_eq!(texts[7], "from 10.9.0.0/24 to 1.2.3.4 lookup 77");
-    assert_eq!(rules[5].unimplemented, ["sport 5", "dport 80"]);
+    assert_eq!(texts[5], "from all tos 0x10 ipproto tcp sport 5 dport 80-90 unreachable");
     assert_eq!(rules[5].tos, Some(Tos::Byte(0x10)));
     assert!(parse("{}").rule.is_none());
+}
+
+#[test]
+fn a_lightweight_tunnel_hides_nothing_of_its_route() {
+    let state = parse(
+        r#"{"route": [{"type": "unicast", "dst": "10.48.0.0/24", "encap": "ip", "id": 5, "src": "0.0.0.0",
+          "dst": "1.2.3.4", "ttl": 0, "tos": 0, "dev": "eth0", "table": "main", "scope": "link", "flags": []}]}"#,
+    );
+    let route = &state.route[0];
+    assert_eq!(route.ipv4().map(|prefix| prefix.to_string()).as_deref(), Some("10.48.0.0/24"));
+    assert!(route.encap.is_some() && route.tos.is_none());
+}
+
+/// One of everything that is read, so that a key that is read and not written is found.
+const WHOLE: &str = r#"{
+  "addr": [
+    {"ifname": "lo", "link": null, "flags": ["LOOPBACK", "UP"], "mtu": 65536, "link_type": "loopback", "address":
+      "00:00:00:00:00:00", "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}]},
+    {"ifname": "tunl0", "flags": [], "link_type": "ipip", "address": "0.0.0.0", "linkinfo": {"info_kind": "ipip",
+      "info_data": {"proto": "any", "remote": "any", "local": "10.0.0.1", "link": "eth0", "ttl": 0, "pmtudisc": true}},
+      "addr_info": [{"local": "10.0.7.1", "address": "10.0.7.2", "prefixlen": 32, "broadcast": "10.0.7.9",
+      "scope": "7", "secondary": true}, {"local": "10.0.7.1", "address": "10.0.7.2", "prefixlen": 24}]},
+    {"ifname": "vx", "master": "br0", "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 7, "remote": "10.0.0.9",
+      "remote6": "fd00::9", "port": 4789, "port_range": {"low": 1, "high": 2}, "ttl": "inherit", "df": "inherit",
+      "external": true}, "info_slave_kind": "bridge", "info_slave_data": {"state": "blocking", "hairpin": true}}},
+    {"ifname": "br0", "linkinfo": {"info_kind": "bridge", "info_data": {"vlan_filtering": 1}}},
+    {"ifname": "v5", "link": "eth0", "linkinfo": {"info_kind": "vlan", "info_data": {"id": 5}}}],
+  "route": [
+    {"type": "blackhole", "dst": "10.0.0.0/8", "table": "77", "metric": 9, "tos": "0x10", "protocol": "bird",
+      "scope": "link", "prefsrc": "10.0.0.1", "nhid": 7, "metrics": [{"mtu": 1300, "window": 1, "cwnd": 2,
+      "advmss": 3, "hoplimit": 4, "initcwnd": 5, "initrwnd": 6}]},
+    {"dst": "default", "via": {"family": "inet6", "host": "fe80::1"}, "dev": "eth0", "flags": ["dead", "onlink"]},
+    {"dst": "fd00::/64", "from": "fd01::/64", "pref": "high", "encap": "seg6", "nexthops": [{"gateway": "fe80::1",
+      "dev": "eth0", "weight": 65536, "flags": ["linkdown"], "encap": "ip6"}, {"via": {"host": "10.0.0.1"}}]}],
+  "rule": [
+    {"priority": 5, "not": null, "src": "10.0.0.0", "srclen": 8, "dst": "10.1.0.1", "iif": "a", "oif": "b",
+      "tos": "0x10", "ipproto": "tcp", "uid_start": 1, "uid_end": 2, "fwmark": "0x10", "fwmask": "0xff", "sport": 5,
+      "dport_start": 80, "dport_end": 90, "tun_id": 7, "dscp": "AF11", "flowlabel": "0x1", "suppress_prefixlen": 0,
+      "suppress_ifgroup": "7", "flow_from": "3", "flow_to": "4", "table": "77"},
+    {"priority": 6, "src": "all", "goto": 9}, {"priority": 7, "nop": null}, {"priority": 8, "l3mdev": null},
+    {"priority": 9, "action": "prohibit", "sport_start": 1, "sport_end": 2, "dport": 3}],
+  "rule6": [],
+  "neigh": [{"dst": "10.0.0.7", "dev": "eth0", "lladdr": "02:00:00:00:00:07", "state": ["STALE"]}],
+  "fdb": [{"mac": "02:00:00:00:00:07", "ifname": "vx", "dst": "10.0.0.9", "port": 5, "vni": 6, "nhid": 7,
+    "master": "br0", "state": "permanent", "flags": ["self"]}],
+  "nexthop": [{"id": 1, "gateway": "10.0.0.7", "dev": "eth0", "flags": ["onlink"], "encap": "mpls"},
+    {"id": 2, "via": {"host": "fe80::1"}, "blackhole": null}, {"id": 3, "group": [{"id": 1, "weight": 2}, {"id": 2}]}],
+  "netconf": [{"family": "inet", "interface": "all", "forwarding": false, "proxy_neigh": true,
+    "ignore_routes_with_linkdown": true}]
+}"#;
+
+#[test]
+fn what_is_written_is_read_back_equal() {
+    let state = parse(WHOLE);
+    let mut written = Vec::new();
+    state.write(&mut written).expect("a vector takes all");
+    let written = String::from_utf8(written).expect("JSON is text");
+    assert_eq!(parse(&written), state, "{written}");
+    let empty = NodeState::default();
+    let mut written = Vec::new();
+    empty.write(&mut written).expect("a vector takes all");
+    assert_eq!(parse(&String::from_utf8(written).expect("JSON is text")), empty);
+}
+
+/// Every key of the file above has a counterpart in what is written from it: none was read and forgotten.
+#[test]
+fn what_is_written_has_every_key_that_is_read() {
+    fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+                found.insert(key.clone());
+                keys(value, found);
+            }),
+            serde_json::Value::Array(list) => list.iter().for_each(|value| keys(value, found)),
+            _ => {}
+        }
+    }
+    let mut written = Vec::new();
+    parse(WHOLE).write(&mut written).expect("a vector takes all");
+    let (mut read, mut wrote) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    keys(&serde_json::from_str(WHOLE).expect("JSON"), &mut read);
+    keys(&serde_json::from_slice(&written).expect("JSON"), &mut wrote);
+    // The family of `via` is its address's.
+    read.remove("family");
+    wrote.remove("family");
+    assert_eq!(read, wrote);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The values of the file that have a range or a form of their own.
 
-use super::scalar::{FromScalar, number};
+use super::scalar::{Scalar, Written, number};
 use ipnet::IpNet;
 use packetwalk_walk::tables::Vni;
 use packetwalk_walk::wire::MacAddr;
@@ -48,7 +48,7 @@ impl fmt::Display for TableId {
     }
 }
 
-impl FromScalar for TableId {
+impl Scalar for TableId {
     const EXPECTED: &'static str = "a table: local, main, default or a number from 1 to 4294967295 (`ip -N` prints numbers for other names)";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -58,6 +58,10 @@ impl FromScalar for TableId {
             "default" => Some(Self::DEFAULT),
             _ => Self::new(number(text)?),
         }
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
     }
 }
 
@@ -88,11 +92,15 @@ impl fmt::Display for Mtu {
     }
 }
 
-impl FromScalar for Mtu {
+impl Scalar for Mtu {
     const EXPECTED: &'static str = "an MTU from 68 to 2147483647 bytes";
 
     fn from_text(text: &str) -> Option<Self> {
         Self::new(number(text)?)
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Number(self.0.into())
     }
 }
 
@@ -106,7 +114,25 @@ pub enum Destination {
     Prefix(IpNet),
 }
 
-impl FromScalar for Destination {
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Prefix(prefix) => f.write_str(&plain(*prefix)),
+        }
+    }
+}
+
+/// A prefix as iproute2 prints it: a host without its length.
+pub(super) fn plain(prefix: IpNet) -> String {
+    if prefix.prefix_len() == prefix.max_prefix_len() {
+        prefix.addr().to_string()
+    } else {
+        prefix.to_string()
+    }
+}
+
+impl Scalar for Destination {
     const EXPECTED: &'static str = "`default`, an address, or a prefix without bits beyond its length";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -116,13 +142,26 @@ impl FromScalar for Destination {
         let prefix: IpNet = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
         (prefix == prefix.trunc()).then_some(Self::Prefix(prefix))
     }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
+    }
 }
 
 /// An end of a tunnel: an address, or None where it is `any`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint(pub Option<IpAddr>);
 
-impl FromScalar for Endpoint {
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => fmt::Display::fmt(&address, f),
+            None => f.write_str("any"),
+        }
+    }
+}
+
+impl Scalar for Endpoint {
     const EXPECTED: &'static str = "an address or `any`";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -131,6 +170,10 @@ impl FromScalar for Endpoint {
         }
         let address: IpAddr = text.parse().ok()?;
         Some(Self((!address.is_unspecified()).then_some(address)))
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
     }
 }
 
@@ -153,7 +196,16 @@ impl LinkAddress {
     }
 }
 
-impl FromScalar for LinkAddress {
+impl fmt::Display for LinkAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mac(mac) => fmt::Display::fmt(mac, f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Scalar for LinkAddress {
     const EXPECTED: &'static str = "a MAC address such as ee:ee:ee:ee:ee:ee";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -165,21 +217,33 @@ impl FromScalar for LinkAddress {
         let is_long = octets.count() >= 8 && text.split(':').all(|part| part.len() == 2);
         (is_long || text.parse::<IpAddr>().is_ok()).then(|| Self::Other(text.into()))
     }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
+    }
 }
 
-impl FromScalar for MacAddr {
+impl Scalar for MacAddr {
     const EXPECTED: &'static str = "a MAC address such as ee:ee:ee:ee:ee:ee";
 
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
     }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
+    }
 }
 
-impl FromScalar for Vni {
+impl Scalar for Vni {
     const EXPECTED: &'static str = "a VXLAN network identifier from 0 to 16777215";
 
     fn from_text(text: &str) -> Option<Self> {
         Self::new(number(text)?)
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Number(self.value().into())
     }
 }
 
@@ -194,7 +258,7 @@ pub enum Ttl {
     Fixed(u8),
 }
 
-impl FromScalar for Ttl {
+impl Scalar for Ttl {
     const EXPECTED: &'static str = "a TTL from 0 to 255, `auto` or `inherit`";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -205,6 +269,14 @@ impl FromScalar for Ttl {
                 0 => Some(Self::Auto),
                 ttl => Some(Self::Fixed(ttl)),
             },
+        }
+    }
+
+    fn to_scalar(&self) -> Written {
+        match *self {
+            Self::Auto => Written::Number(0),
+            Self::Inherit => Written::Text("inherit".to_owned()),
+            Self::Fixed(ttl) => Written::Number(ttl.into()),
         }
     }
 }
@@ -221,7 +293,17 @@ pub enum DontFragment {
     Inherit,
 }
 
-impl FromScalar for DontFragment {
+impl fmt::Display for DontFragment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unset => "unset",
+            Self::Set => "set",
+            Self::Inherit => "inherit",
+        })
+    }
+}
+
+impl Scalar for DontFragment {
     const EXPECTED: &'static str = "`set`, `unset` or `inherit`";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -231,6 +313,10 @@ impl FromScalar for DontFragment {
             "inherit" => Some(Self::Inherit),
             _ => None,
         }
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
     }
 }
 
@@ -264,12 +350,16 @@ impl fmt::Display for Scope {
     }
 }
 
-impl FromScalar for Scope {
+impl Scalar for Scope {
     const EXPECTED: &'static str = "a scope: global, site, link, host, nowhere or a number from 0 to 255";
 
     fn from_text(text: &str) -> Option<Self> {
         let named = SCOPES.iter().find(|(name, _)| *name == text).map(|(_, scope)| *scope);
         named.or_else(|| number(text)?.try_into().ok().map(Self))
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.to_string())
     }
 }
 
@@ -299,12 +389,16 @@ impl Default for Protocol {
 const PROTOCOLS: [&str; 12] =
     ["kernel", "boot", "static", "bird", "bgp", "zebra", "ospf", "isis", "dhcp", "ra", "redirect", "unspec"];
 
-impl FromScalar for Protocol {
+impl Scalar for Protocol {
     const EXPECTED: &'static str = "the name or number of a routing protocol";
 
     fn from_text(text: &str) -> Option<Self> {
         let known = PROTOCOLS.iter().find(|name| **name == text);
         Some(Self(known.map_or_else(|| Cow::Owned(text.to_owned()), |name| Cow::Borrowed(*name))))
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.name().to_owned())
     }
 }
 
@@ -328,7 +422,7 @@ impl Default for Weight {
     }
 }
 
-impl FromScalar for Weight {
+impl Scalar for Weight {
     const EXPECTED: &'static str = "a weight from 1 to 65536";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -337,6 +431,10 @@ impl FromScalar for Weight {
             65536 => Some(Self(u16::MAX)),
             weight => u16::try_from(weight).ok().map(Self),
         }
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Number(self.0.into())
     }
 }
 
@@ -379,7 +477,7 @@ impl RouteKind {
     }
 }
 
-impl FromScalar for RouteKind {
+impl Scalar for RouteKind {
     const EXPECTED: &'static str = "a route type: unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit or throw";
 
     fn from_text(text: &str) -> Option<Self> {
@@ -388,6 +486,10 @@ impl FromScalar for RouteKind {
 
     fn from_number(_: u64) -> Option<Self> {
         None
+    }
+
+    fn to_scalar(&self) -> Written {
+        Written::Text(self.name().to_owned())
     }
 }
 
