@@ -6,6 +6,7 @@ pub mod config;
 pub mod explain;
 pub mod finding;
 pub mod links;
+pub mod netlink;
 pub mod node;
 pub mod report;
 pub mod resolve;

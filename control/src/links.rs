@@ -454,7 +454,8 @@ fn ipip(entry: &LinkEntry, findings: &mut Vec<Finding>) -> LinkKind {
 fn vxlan(entry: &LinkEntry, mac: MacAddr, findings: &mut Vec<Finding>) -> LinkKind {
     let data = &entry.linkinfo.info_data;
     let remote = over_ipv4(data.remote).and_then(|remote| over_ipv4(data.remote6).map(|_| remote));
-    let (Ok(remote), Ok(local)) = (remote, over_ipv4(data.local)) else {
+    let local = over_ipv4(data.local).and_then(|local| over_ipv4(data.local6).map(|_| local));
+    let (Ok(remote), Ok(local)) = (remote, local) else {
         let text = format!("link {}: VXLAN over IPv6 is not walked; it stays the kernel's", entry.ifname);
         findings.push(Finding::warning(text));
         return LinkKind::Other;

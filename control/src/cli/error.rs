@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use packetwalk_control::config::ConfigError;
+use packetwalk_control::netlink::NetlinkError;
 use packetwalk_control::route_get::RouteGetError;
 use packetwalk_control::state::StateError;
 use packetwalk_port::pcap::{CaptureError, WriteError};
@@ -19,6 +20,9 @@ pub(crate) enum CliError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The kernel.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
     /// A capture that is read.
     #[error(transparent)]
     Capture(#[from] CaptureError),

@@ -6,6 +6,7 @@ mod explain;
 mod node;
 mod replay;
 mod route;
+mod snapshot;
 
 use clap::{Parser, Subcommand};
 use error::CliError;
@@ -26,6 +27,7 @@ enum Verb {
     Replay(replay::Options),
     Explain(explain::Options),
     Route(route::Options),
+    Snapshot(snapshot::Options),
 }
 
 /// Runs the command line of this process. Exit code 2: the command line, the state, the configuration or a capture
@@ -35,6 +37,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Replay(options) => options.run(),
         Verb::Explain(options) => options.run(),
         Verb::Route(options) => options.run(),
+        Verb::Snapshot(snapshot::Options {}) => snapshot::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

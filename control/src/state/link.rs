@@ -106,6 +106,9 @@ pub struct InfoData {
     /// The near end.
     #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub local: Option<Endpoint>,
+    /// As VXLAN has it for IPv6.
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub local6: Option<Endpoint>,
     /// The link that its outer packets must leave by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,

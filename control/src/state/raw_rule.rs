@@ -1,7 +1,7 @@
 //! A policy rule under the keys of `ip -j -d rule`, from which [`RuleEntry`] is parsed and to which it is written.
 
 use super::rule::{IpProtocol, OtherSelector, RuleEntry, RuleVerb, Tos};
-use super::scalar::{flag, is_false, optional};
+use super::scalar::{flag, is_false, number, optional};
 use super::value::{Destination, TableId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,8 @@ impl RawRule {
             ("suppress_prefixlength", one(&self.suppress_prefixlen)),
             ("suppress_ifgroup", one(&self.suppress_ifgroup)),
             ("realms", pair(&self.flow_from, BETWEEN_REALMS, &self.flow_to)),
+            // A type of rule that iproute2 has no name for.
+            ("action", self.action.clone().filter(|action| number(action).is_some())),
         ];
         let selectors =
             selectors.into_iter().filter_map(|(name, value)| Some(OtherSelector { name, value: value? }));
@@ -127,13 +129,13 @@ impl RawRule {
             }
             "sport" => match pair(BETWEEN_PORTS) {
                 (first, Some(last)) => {
-                    (self.sport_start, self.sport_end) = (as_number(first), as_number(Some(last)))
+                    (self.sport_start, self.sport_end) = (as_number(first), as_number(Some(last)));
                 }
                 (port, None) => self.sport = as_number(port),
             },
             "dport" => match pair(BETWEEN_PORTS) {
                 (first, Some(last)) => {
-                    (self.dport_start, self.dport_end) = (as_number(first), as_number(Some(last)))
+                    (self.dport_start, self.dport_end) = (as_number(first), as_number(Some(last)));
                 }
                 (port, None) => self.dport = as_number(port),
             },
@@ -142,6 +144,7 @@ impl RawRule {
             "flowlabel" => self.flowlabel = as_text(Some(value)),
             "suppress_prefixlength" => self.suppress_prefixlen = as_number(Some(value)),
             "suppress_ifgroup" => self.suppress_ifgroup = as_text(Some(value)),
+            "action" => self.action = Some(value.to_owned()),
             _ => {
                 let (from, to) = pair(BETWEEN_REALMS);
                 (self.flow_from, self.flow_to) = (as_text(from), as_text(to));
@@ -211,6 +214,7 @@ impl TryFrom<RawRule> for RuleEntry {
             Some("unreachable") => RuleVerb::Unreachable,
             Some("prohibit") => RuleVerb::Prohibit,
             Some("nop") => RuleVerb::Nop,
+            Some(other) if number(other).is_some() => RuleVerb::default(),
             Some(other) => {
                 return Err(format!(
                     "action \"{other}\": expected blackhole, unreachable, prohibit or a table"

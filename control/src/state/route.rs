@@ -216,6 +216,14 @@ mod metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Encap(Cow<'static, str>);
 
+impl Encap {
+    /// Of the kernel's number.
+    pub(crate) fn of_kernel(number: u16) -> Self {
+        let known = usize::from(number).checked_sub(1).and_then(|index| ENCAPS.get(index));
+        Self(known.map_or_else(|| Cow::Owned(number.to_string()), |name| Cow::Borrowed(*name)))
+    }
+}
+
 /// In the order of the kernel's numbers, from 1.
 const ENCAPS: [&str; 10] = ["mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm"];
 

@@ -212,8 +212,10 @@ impl Scalar for IpProtocol {
     const EXPECTED: &'static str = "an IP protocol's name or its number from 0 to 255";
 
     fn from_text(text: &str) -> Option<Self> {
-        if text.starts_with(|first: char| first.is_ascii_digit()) {
-            return number(text)?.try_into().ok().map(Self::Number);
+        // iproute2 prints a protocol without a name with this before its number.
+        let digits = text.strip_prefix("ipproto-").unwrap_or(text);
+        if digits.starts_with(|first: char| first.is_ascii_digit()) {
+            return number(digits)?.try_into().ok().map(Self::Number);
         }
         let known = IP_PROTOCOLS.iter().find(|(name, _)| *name == text);
         Some(known.map_or_else(|| Self::Named(text.into()), |(_, number)| Self::Number(*number)))

@@ -63,6 +63,7 @@ pub(super) mod optional {
         Ok(Option::<Whole<T>>::deserialize(deserializer)?.map(|whole| whole.0))
     }
 
+    #[allow(clippy::ref_option, reason = "serde passes fields by reference")]
     pub(in crate::state) fn serialize<T: Scalar, S: Serializer>(
         value: &Option<T>,
         serializer: S,

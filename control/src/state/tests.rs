@@ -111,7 +111,7 @@ const WHOLE: &str = r#"{
       "addr_info": [{"local": "10.0.7.1", "address": "10.0.7.2", "prefixlen": 32, "broadcast": "10.0.7.9",
       "scope": "7", "secondary": true}, {"local": "10.0.7.1", "address": "10.0.7.2", "prefixlen": 24}]},
     {"ifname": "vx", "master": "br0", "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 7, "remote": "10.0.0.9",
-      "remote6": "fd00::9", "port": 4789, "port_range": {"low": 1, "high": 2}, "ttl": "inherit", "df": "inherit",
+      "remote6": "fd00::9", "local6": "fd00::1", "port": 4789, "port_range": {"low": 1, "high": 2}, "ttl": "inherit", "df": "inherit",
       "external": true}, "info_slave_kind": "bridge", "info_slave_data": {"state": "blocking", "hairpin": true}}},
     {"ifname": "br0", "linkinfo": {"info_kind": "bridge", "info_data": {"vlan_filtering": 1}}},
     {"ifname": "v5", "link": "eth0", "linkinfo": {"info_kind": "vlan", "info_data": {"id": 5}}}],

@@ -373,6 +373,12 @@ impl Protocol {
     /// `ip route add`; what a route has that does not say, and what iproute2 does not print.
     pub const BOOT: Self = Self(Cow::Borrowed("boot"));
 
+    /// Of the kernel's number: by name, or by number where iproute2 has no name for it.
+    pub(crate) fn of_kernel(number: u8) -> Self {
+        let known = PROTOCOLS.iter().find(|(known, _)| *known == number);
+        Self(known.map_or_else(|| Cow::Owned(number.to_string()), |(_, name)| Cow::Borrowed(*name)))
+    }
+
     /// As iproute2 prints it.
     pub fn name(&self) -> &str {
         &self.0
@@ -385,16 +391,39 @@ impl Default for Protocol {
     }
 }
 
-/// The usual ones, so that a million routes do not each own a copy of their maker's name.
-const PROTOCOLS: [&str; 12] =
-    ["kernel", "boot", "static", "bird", "bgp", "zebra", "ospf", "isis", "dhcp", "ra", "redirect", "unspec"];
+/// iproute2's names (`rt_protos`), by the kernel's numbers.
+const PROTOCOLS: [(u8, &str); 22] = [
+    (0, "unspec"),
+    (1, "redirect"),
+    (2, "kernel"),
+    (3, "boot"),
+    (4, "static"),
+    (8, "gated"),
+    (9, "ra"),
+    (10, "mrt"),
+    (11, "zebra"),
+    (12, "bird"),
+    (13, "dnrouted"),
+    (14, "xorp"),
+    (15, "ntk"),
+    (16, "dhcp"),
+    (18, "keepalived"),
+    (42, "babel"),
+    (99, "openr"),
+    (186, "bgp"),
+    (187, "isis"),
+    (188, "ospf"),
+    (189, "rip"),
+    (192, "eigrp"),
+];
 
 impl Scalar for Protocol {
     const EXPECTED: &'static str = "the name or number of a routing protocol";
 
     fn from_text(text: &str) -> Option<Self> {
-        let known = PROTOCOLS.iter().find(|name| **name == text);
-        Some(Self(known.map_or_else(|| Cow::Owned(text.to_owned()), |name| Cow::Borrowed(*name))))
+        // A million routes do not each own a copy of their maker's name.
+        let known = PROTOCOLS.iter().find(|(_, name)| *name == text);
+        Some(Self(known.map_or_else(|| Cow::Owned(text.to_owned()), |(_, name)| Cow::Borrowed(*name))))
     }
 
     fn to_scalar(&self) -> Written {
@@ -409,6 +438,15 @@ pub struct Weight(u16);
 impl Weight {
     /// What a next hop has that does not say.
     pub const ONE: Self = Self(1);
+
+    /// Of a kernel's weight; None for 0 and beyond 65536.
+    pub(crate) fn of_kernel(weight: u32) -> Option<Self> {
+        match weight {
+            0 => None,
+            65536 => Some(Self(u16::MAX)),
+            weight => u16::try_from(weight).ok().map(Self),
+        }
+    }
 
     /// The number.
     pub fn value(self) -> u16 {
@@ -426,11 +464,7 @@ impl Scalar for Weight {
     const EXPECTED: &'static str = "a weight from 1 to 65536";
 
     fn from_text(text: &str) -> Option<Self> {
-        match number(text)? {
-            0 => None,
-            65536 => Some(Self(u16::MAX)),
-            weight => u16::try_from(weight).ok().map(Self),
-        }
+        Self::of_kernel(number(text)?)
     }
 
     fn to_scalar(&self) -> Written {
