@@ -34,63 +34,51 @@ pub fn walk_observed<'f, S: Sink<'f>, O: Observer>(
 ) {
     let mut packets = ArrayVec::<Packet, BATCH>::new();
 
-    // Ethernet: whose is it, and what does it carry?
+    // Ethernet: whose is it, and what does it carry? ARP is answered; IPv4 headers are checked.
     for (slot, frame) in batch.iter().enumerate() {
         worker.counters.received(frame.ingress(), frame.length());
-        packets.push(ethernet::receive(tables, frame, slot, observer));
-    }
-    let frames = batch.as_slice();
-
-    // ARP is answered; IPv4 headers are checked.
-    for (slot, packet) in packets.iter_mut().enumerate() {
+        let mut packet = ethernet::receive(tables, frame, slot, observer);
         match packet.verdict {
-            Verdict::Ipv4 => ipv4::check(tables, frames[slot].bytes(), packet, slot, observer),
-            Verdict::Arp => packet.verdict = arp::judge(tables, &frames[slot], packet, slot, observer),
+            Verdict::Ipv4 => ipv4::check(tables, frame.bytes(), &mut packet, slot, observer),
+            Verdict::Arp => packet.verdict = arp::judge(tables, frame, packet, slot, observer),
             _ => {}
         }
+        packets.push(packet);
     }
 
-    // Rules and longest-prefix match, then one of equal next hops.
-    for (slot, packet) in walked(&mut packets) {
+    // Rules and longest-prefix match. A stage of its own: the loads of one packet need not wait for another's.
+    for (slot, packet) in packets.iter_mut().enumerate().filter(|(_, packet)| packet.is_walked()) {
         packet.hop = route::look_up(tables, &packet.key(), slot, observer);
     }
-    for (slot, packet) in walked(&mut packets) {
-        route::choose(tables, worker.flow_key, frames[slot].bytes(), packet, slot, observer);
-    }
 
-    // For this node: a packet inside a tunnel packet goes on, once; all else is the kernel's.
-    for (slot, packet) in walked(&mut packets) {
-        let mut is_local = is_local(tables, packet);
-        while is_local && packet.is_walked() {
-            let anomalies = &mut worker.counters.ecn_anomalies;
-            if exit::decapsulate(tables, &frames[slot], packet, anomalies, slot, observer) {
-                packet.hop = route::look_up(tables, &packet.key(), slot, observer);
-                route::choose(tables, worker.flow_key, frames[slot].bytes(), packet, slot, observer);
-                is_local = self::is_local(tables, packet);
-            }
+    // One of equal next hops, and whether the packet may take it: TTL and MTU.
+    for (slot, (packet, frame)) in packets.iter_mut().zip(batch.iter()).enumerate() {
+        if !packet.is_walked() {
+            continue;
         }
-    }
-
-    // TTL, MTU and next hop.
-    for (slot, packet) in walked(&mut packets) {
-        let ip = packet.ip(frames[slot].bytes());
-        packet.verdict = forward::judge(tables, ip, packet, slot, observer);
+        route::choose(tables, worker.flow_key, frame.bytes(), packet, slot, observer);
+        // For this node: a packet inside a tunnel packet goes on, once; all else is the kernel's.
+        while is_local(tables, packet) {
+            let anomalies = &mut worker.counters.ecn_anomalies;
+            if !exit::decapsulate(tables, frame, packet, anomalies, slot, observer) {
+                break;
+            }
+            packet.hop = route::look_up(tables, &packet.key(), slot, observer);
+            route::choose(tables, worker.flow_key, frame.bytes(), packet, slot, observer);
+        }
+        if packet.is_walked() {
+            packet.verdict = forward::judge(tables, packet.ip(frame.bytes()), packet, slot, observer);
+        }
     }
 
     // Frames leave in the order in which they came.
-    for (slot, frame) in batch.drain(..).enumerate() {
-        send::finish(tables, worker, now, (frame, &packets[slot]), sink, slot, observer);
+    for (slot, (frame, packet)) in batch.drain(..).zip(&packets).enumerate() {
+        send::finish(tables, worker, now, (frame, packet), sink, slot, observer);
     }
-}
-
-/// The packets that are IPv4 and still walked, with their places.
-#[inline]
-fn walked(packets: &mut [Packet]) -> impl Iterator<Item = (usize, &mut Packet)> {
-    packets.iter_mut().enumerate().filter(|(_, packet)| packet.is_walked())
 }
 
 /// Whether the route leads to this node.
 #[inline]
 fn is_local(tables: &Tables, packet: &Packet) -> bool {
-    tables.adjacencies[packet.adjacency.index()].action == Action::Local
+    matches!(tables.adjacencies[packet.adjacency.index()].action, Action::Local)
 }

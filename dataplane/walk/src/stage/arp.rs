@@ -18,7 +18,7 @@ pub(crate) const FAKE_GATEWAY: u32 = u32::from_be_bytes([169, 254, 1, 1]);
 pub(crate) fn judge<O: Observer>(
     tables: &Tables,
     frame: &Frame<'_>,
-    packet: &Packet,
+    packet: Packet,
     slot: usize,
     observer: &mut O,
 ) -> Verdict {

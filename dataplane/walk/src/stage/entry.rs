@@ -11,7 +11,7 @@ use crate::worker::Worker;
 
 /// Puts `rewrite` before `frame`, which begins with its IPv4 header and is what goes on (TTL decremented). `flow` is
 /// its flow's hash; only VXLAN looks at it.
-#[inline]
+#[inline(always)]
 pub(crate) fn encapsulate(
     frame: &mut Frame<'_>,
     rewrite: &Rewrite,
@@ -60,7 +60,7 @@ impl Inner {
 }
 
 /// Puts the rewrite before the packet and returns the frame from its outer IPv4 header on.
-#[inline]
+#[inline(always)]
 fn prepend<'a>(frame: &'a mut Frame<'_>, rewrite: &Rewrite) -> Result<&'a mut [u8], DropReason> {
     if frame.length() + rewrite.len() - ETHERNET > usize::from(u16::MAX) {
         return Err(DropReason::MtuExceeded);
@@ -72,7 +72,7 @@ fn prepend<'a>(frame: &'a mut Frame<'_>, rewrite: &Rewrite) -> Result<&'a mut [u
 }
 
 /// RFC 2003 3.1.
-#[inline]
+#[inline(always)]
 fn enter_ipip(outer: &mut [u8], entry: &IpipEntry, inner: &Inner, id: u16) {
     let dont_fragment = inner.dont_fragment || entry.set_df;
     let ttl = entry.inherit_ttl.then_some(inner.ttl);
@@ -80,7 +80,7 @@ fn enter_ipip(outer: &mut [u8], entry: &IpipEntry, inner: &Inner, id: u16) {
 }
 
 /// RFC 7348 5: the outer headers of a VXLAN frame.
-#[inline]
+#[inline(always)]
 fn enter_vxlan(outer: &mut [u8], entry: &VxlanEntry, inner: &Inner, flow: u64, id: u16) {
     let set_df = outer[6] & (DF >> 8) as u8 != 0;
     let dont_fragment = set_df || (entry.inherit_df && inner.dont_fragment);
@@ -100,7 +100,7 @@ fn enter_vxlan(outer: &mut [u8], entry: &VxlanEntry, inner: &Inner, flow: u64, i
 }
 
 /// Fills what the rewrite leaves open of the outer IPv4 header: TOS, length, id, DF, TTL and checksum.
-#[inline]
+#[inline(always)]
 fn finish_ipv4(outer: &mut [u8], tos: u8, id: u16, dont_fragment: bool, ttl: Option<u8>) {
     let length = outer.len() as u16;
     outer[1] = tos;

@@ -8,7 +8,7 @@ use crate::tables::{LinkId, Port, Tables};
 use crate::wire::ethernet::{self, Ethernet, HEADER, TAG};
 
 /// Reads the Ethernet header and decides which stage the frame is for.
-#[inline]
+#[inline(always)]
 pub(crate) fn receive<O: Observer>(
     tables: &Tables,
     frame: &Frame<'_>,

@@ -9,7 +9,7 @@ use crate::wire::ipv4::Ipv4;
 use core::net::Ipv4Addr;
 
 /// Judges a packet that is not for this node.
-#[inline]
+#[inline(always)]
 pub(crate) fn judge<O: Observer>(
     tables: &Tables,
     ip: Ipv4<'_>,

@@ -7,7 +7,7 @@ use crate::tables::Tables;
 use crate::wire::ipv4::Ipv4;
 
 /// Checks the packet at `packet.offset` of `frame` and notes its addresses.
-#[inline]
+#[inline(always)]
 pub(crate) fn check<O: Observer>(
     tables: &Tables,
     frame: &[u8],

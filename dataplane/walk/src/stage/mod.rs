@@ -1,4 +1,8 @@
 //! The stages of the walk, a file each, in the order in which a frame passes them.
+//!
+//! Those that a forwarded packet passes are `inline(always)`. Behind a call, the packet and the frame would be handed over in
+//! memory, written field by field and read back whole, for which the processor has to wait; and whether the compiler makes
+//! a call changes with what else is in the binary.
 
 pub(crate) mod arp;
 pub(crate) mod bridge;

@@ -7,7 +7,7 @@ use crate::tables::{Action, HopId, LinkId, RouteKey, RuleAction, Tables};
 use core::net::Ipv4Addr;
 
 /// Where a packet leads: the first rule that selects it and whose table knows its destination decides.
-#[inline]
+#[inline(always)]
 pub(crate) fn look_up<O: Observer>(tables: &Tables, key: &RouteKey, slot: usize, observer: &mut O) -> HopId {
     let mut found = HopId::NONE;
     for (step, rule) in tables.ipv4.rules.iter().enumerate() {
@@ -32,7 +32,7 @@ pub(crate) fn look_up<O: Observer>(tables: &Tables, key: &RouteKey, slot: usize,
 }
 
 /// Chooses one next hop of `packet.hop` for the packet that begins `ip`.
-#[inline]
+#[inline(always)]
 pub(crate) fn choose<O: Observer>(
     tables: &Tables,
     flow_key: u64,
@@ -56,7 +56,7 @@ pub(crate) fn choose<O: Observer>(
     };
     packet.adjacency = packet.via;
     let route = &tables.adjacencies[packet.via.index()];
-    if route.action == Action::Connected {
+    if matches!(route.action, Action::Connected) {
         let neighbour = neighbour(tables, route.link, packet.destination);
         observe!(
             observer,

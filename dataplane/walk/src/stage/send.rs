@@ -14,7 +14,7 @@ use crate::wire::{MacAddr, arp};
 use crate::worker::Worker;
 
 /// Ends the walk of one frame.
-#[inline]
+#[inline(always)]
 pub(crate) fn finish<'f, S: Sink<'f>, O: Observer>(
     tables: &Tables,
     worker: &mut Worker,
@@ -43,7 +43,7 @@ pub(crate) fn finish<'f, S: Sink<'f>, O: Observer>(
 }
 
 /// Sends a packet by its adjacency.
-#[inline]
+#[inline(always)]
 fn forward<'f, S: Sink<'f>, O: Observer>(
     tables: &Tables,
     worker: &mut Worker,
@@ -66,7 +66,7 @@ fn forward<'f, S: Sink<'f>, O: Observer>(
 
 /// Leaves of a frame the packet that goes on: without what was before it and what padded it, one hop older, and with the
 /// ECN field that it got at a tunnel's exit.
-#[inline]
+#[inline(always)]
 fn advance(frame: &mut Frame<'_>, packet: &Packet) {
     let length = packet.ip(frame.bytes()).bytes().len();
     frame.strip(usize::from(packet.offset));
@@ -174,7 +174,7 @@ fn answer<'f, S: Sink<'f>, O: Observer>(
 }
 
 /// Hands a frame to its port and counts it.
-#[inline]
+#[inline(always)]
 fn transmit<'f, S: Sink<'f>, O: Observer>(
     worker: &mut Worker,
     frame: Frame<'f>,

@@ -92,7 +92,7 @@ pub struct FlatSet(FlatMap);
 
 impl FlatSet {
     /// Whether `key` is in it.
-    #[inline]
+    #[inline(always)]
     pub fn contains(&self, key: u64) -> bool {
         self.0.find(key).is_some()
     }

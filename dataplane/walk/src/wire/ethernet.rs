@@ -44,7 +44,7 @@ impl MacAddr {
         self.0.iter().fold(0, |key, byte| key << 8 | u64::from(*byte))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(bytes: &[u8], at: usize) -> Self {
         Self([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3], bytes[at + 4], bytes[at + 5]])
     }
