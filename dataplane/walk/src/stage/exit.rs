@@ -15,14 +15,6 @@ use crate::wire::udp::{self, Udp};
 use crate::wire::vxlan::{self, Vxlan};
 use core::net::Ipv4Addr;
 
-/// How a packet for this node goes on.
-enum Way {
-    /// A packet inside.
-    Inner(Inner),
-    /// Not further.
-    Ends(Verdict),
-}
-
 /// Where the packet inside is.
 struct Inner {
     tunnel: TunnelId,
@@ -35,7 +27,7 @@ struct Inner {
 
 /// A packet for this node: the one inside it goes on, if it is a tunnel packet that we may open; else the kernel
 /// has it. True where there is a packet inside, to be checked and routed.
-#[inline]
+#[inline(always)]
 pub(crate) fn decapsulate<O: Observer>(
     tables: &Tables,
     frame: &Frame<'_>,
@@ -46,8 +38,8 @@ pub(crate) fn decapsulate<O: Observer>(
 ) -> bool {
     let outer = packet.ip(frame.bytes());
     let Inner { tunnel, offset, vni, group_frame } = match open(tables, frame, packet, outer) {
-        Way::Inner(inner) => inner,
-        Way::Ends(verdict) => {
+        Ok(inner) => inner,
+        Err(verdict) => {
             packet.verdict = verdict;
             return false;
         }
@@ -85,11 +77,10 @@ pub(crate) fn decapsulate<O: Observer>(
     packet.is_walked()
 }
 
-/// Whether a packet for this node is a tunnel packet, and if so, whether we open it.
-#[inline]
-fn open(tables: &Tables, frame: &Frame<'_>, packet: &Packet, outer: Ipv4<'_>) -> Way {
-    let kernel = Way::Ends(Verdict::Punt(PuntReason::Local));
-    let drop = |reason| Way::Ends(Verdict::Drop(reason));
+/// The packet inside a packet for this node, if it is a tunnel packet and we open it; else how its walk ends.
+#[inline(always)]
+fn open(tables: &Tables, frame: &Frame<'_>, packet: &Packet, outer: Ipv4<'_>) -> Result<Inner, Verdict> {
+    let kernel = Err(Verdict::Punt(PuntReason::Local));
     // Of a later fragment it cannot be known, and need not: fragments are the kernel's.
     let later_fragment = outer.fragment_field() & OFFSET != 0;
     let is_tunnel = match outer.protocol() {
@@ -103,40 +94,37 @@ fn open(tables: &Tables, frame: &Frame<'_>, packet: &Packet, outer: Ipv4<'_>) ->
         return kernel;
     }
     if packet.tunnel.is_some() {
-        return drop(DropReason::TunnelNested);
+        return Err(Verdict::Drop(DropReason::TunnelNested));
     }
     if tables.ports[frame.ingress().index()].role == Role::Workload {
-        return drop(DropReason::TunnelFromWorkload);
+        return Err(Verdict::Drop(DropReason::TunnelFromWorkload));
     }
     if outer.is_fragment() {
         return kernel;
     }
-    match if outer.protocol() == IPIP {
+    if outer.protocol() == IPIP {
         open_ipip(tables, packet, outer)
     } else {
         open_vxlan(tables, packet, outer)
-    } {
-        Ok(way) => way,
-        Err(reason) => drop(reason),
     }
 }
 
 /// RFC 2003: the packet follows the outer header at once.
-#[inline]
-fn open_ipip(tables: &Tables, packet: &Packet, outer: Ipv4<'_>) -> Result<Way, DropReason> {
-    let id = tables.tunnels.ipip(packet.source, packet.destination).ok_or(DropReason::TunnelUnknown)?;
-    admit(tables, tables.tunnels.tunnel(id), packet.source)?;
+#[inline(always)]
+fn open_ipip(tables: &Tables, packet: &Packet, outer: Ipv4<'_>) -> Result<Inner, Verdict> {
+    let tunnel = tables.tunnels.ipip(packet.source, packet.destination).ok_or(DropReason::TunnelUnknown)?;
+    admit(tables, tables.tunnels.tunnel(tunnel), packet.source)?;
     let offset = usize::from(packet.offset) + outer.header_length();
-    Ok(Way::Inner(Inner { tunnel: id, offset, vni: None, group_frame: false }))
+    Ok(Inner { tunnel, offset, vni: None, group_frame: false })
 }
 
 /// RFC 7348 4.1 and 5: UDP, VXLAN and an Ethernet frame.
-#[inline]
-fn open_vxlan(tables: &Tables, packet: &Packet, outer: Ipv4<'_>) -> Result<Way, DropReason> {
+#[inline(always)]
+fn open_vxlan(tables: &Tables, packet: &Packet, outer: Ipv4<'_>) -> Result<Inner, Verdict> {
     let header = Udp::new(outer.payload()).ok_or(DropReason::UdpLength)?;
     let datagram = header.datagram().ok_or(DropReason::UdpLength)?;
     if header.checksum() != 0 && udp::sum(packet.source, packet.destination, datagram) != 0xffff {
-        return Err(DropReason::UdpChecksum);
+        return Err(DropReason::UdpChecksum.into());
     }
     let vxlan = Vxlan::new(&datagram[udp::HEADER..]).ok_or(DropReason::UdpLength)?;
     let vni = vxlan.vni().ok_or(DropReason::VxlanFlags)?;
@@ -147,52 +135,53 @@ fn open_vxlan(tables: &Tables, packet: &Packet, outer: Ipv4<'_>) -> Result<Way, 
     let frame = &datagram[udp::HEADER + vxlan::HEADER..];
     let at = usize::from(packet.offset) + outer.header_length() + udp::HEADER + vxlan::HEADER;
     let header = Ethernet::new(frame).ok_or(DropReason::InnerMalformed)?;
-    let TunnelKind::Vxlan { mac, bridge, .. } = tunnel.kind else { return Err(DropReason::TunnelUnknown) };
+    let TunnelKind::Vxlan { mac, bridge, .. } = tunnel.kind else {
+        return Err(DropReason::TunnelUnknown.into());
+    };
     let group_frame = header.destination().is_group();
-    Ok(match inner_frame(tables, header, mac, bridge)? {
-        Ok(length) => Way::Inner(Inner { tunnel: id, offset: at + length, vni: Some(vni), group_frame }),
-        Err(punt) => Way::Ends(Verdict::Punt(punt)),
-    })
+    let offset = at + inner_frame(tables, header, mac, bridge)?;
+    Ok(Inner { tunnel: id, offset, vni: Some(vni), group_frame })
 }
 
-/// Whose the frame inside is and what it carries: IPv4 behind an Ethernet header of this length, or what the kernel
-/// takes for this reason.
-#[inline]
+/// Whose the frame inside is and what it carries: IPv4 behind an Ethernet header of this length, if it is walked.
+#[inline(always)]
 fn inner_frame(
     tables: &Tables,
     header: Ethernet<'_>,
     link_mac: MacAddr,
     bridge: Option<BridgeId>,
-) -> Result<Result<usize, PuntReason>, DropReason> {
+) -> Result<usize, Verdict> {
     let destination = header.destination();
     if header.source() == link_mac {
         // Our own frame has come back.
-        return Err(DropReason::TunnelLoop);
+        return Err(DropReason::TunnelLoop.into());
     }
     match bridge {
         Some(id) => {
             let bridge = &tables.bridges[usize::from(id.0)];
             if !bridge.switches || destination != bridge.mac {
                 // Behind a bridge it may be anybody's: the kernel's bridge knows.
-                return Ok(Err(PuntReason::Bridge));
+                return Err(PuntReason::Bridge.into());
             }
         }
-        None if destination != link_mac && !destination.is_group() => return Err(DropReason::OtherHost),
+        None if destination != link_mac && !destination.is_group() => {
+            return Err(DropReason::OtherHost.into());
+        }
         None => {}
     }
     let (ethertype, length) = match header.ethertype() {
         ethernet::VLAN => match header.tag().ok_or(DropReason::InnerMalformed)? {
             (0, ethertype) => (ethertype, HEADER + TAG),
-            _ => return Err(DropReason::VlanUnknown),
+            _ => return Err(DropReason::VlanUnknown.into()),
         },
         ethertype => (ethertype, HEADER),
     };
     match ethertype {
-        ethernet::IPV4 => Ok(Ok(length)),
-        ethernet::IPV6 => Ok(Err(PuntReason::Ipv6)),
+        ethernet::IPV4 => Ok(length),
+        ethernet::IPV6 => Err(PuntReason::Ipv6.into()),
         // The kernel's own VXLAN link answers ARP.
-        ethernet::ARP => Ok(Err(PuntReason::NotIp)),
-        _ => Err(DropReason::EthertypeUnknown),
+        ethernet::ARP => Err(PuntReason::NotIp.into()),
+        _ => Err(DropReason::EthertypeUnknown.into()),
     }
 }
 

@@ -73,6 +73,20 @@ pub(crate) enum Verdict {
     Punt(PuntReason),
 }
 
+impl From<DropReason> for Verdict {
+    #[inline]
+    fn from(reason: DropReason) -> Self {
+        Self::Drop(reason)
+    }
+}
+
+impl From<PuntReason> for Verdict {
+    #[inline]
+    fn from(reason: PuntReason) -> Self {
+        Self::Punt(reason)
+    }
+}
+
 impl Packet {
     /// A frame of which nothing is known but its verdict and the link that it came in by.
     #[inline]
