@@ -1,28 +1,31 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 
-/// The one's complement sum of `bytes` taken as big-endian 16-bit words, added to `sum`, not yet folded. An odd last
-/// byte counts as the upper half of a word.
+/// The one's complement sum of `bytes` taken as 16-bit words, added to `sum`, not yet folded. An odd last byte counts as
+/// the first of a word.
+///
+/// The words are in the machine's byte order, and so is what is added to `sum`: the sum has the same bytes in any
+/// (RFC 1071 2 B), and [`fold`] puts them right.
 #[inline]
 pub fn add(sum: u64, bytes: &[u8]) -> u64 {
     let mut sum = sum;
     let mut words = bytes.chunks_exact(4);
     for word in &mut words {
-        sum += u64::from(u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+        sum += u64::from(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
     }
     let rest = words.remainder();
     let mut last = [0; 4];
     last[..rest.len()].copy_from_slice(rest);
-    sum + u64::from(u32::from_be_bytes(last))
+    sum + u64::from(u32::from_ne_bytes(last))
 }
 
-/// The 16-bit one's complement sum.
+/// The 16-bit one's complement sum, host byte order.
 #[inline]
 pub fn fold(sum: u64) -> u16 {
     let sum = (sum >> 32) + (sum & 0xffff_ffff);
     let sum = (sum >> 16) + (sum & 0xffff);
     let sum = (sum >> 16) + (sum & 0xffff);
     let sum = (sum >> 16) + (sum & 0xffff);
-    sum as u16
+    u16::from_be(sum as u16)
 }
 
 /// The checksum of `bytes`, in which the checksum field is zero.

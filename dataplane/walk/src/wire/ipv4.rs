@@ -45,7 +45,12 @@ impl<'a> Ipv4<'a> {
         if total > bytes.len() {
             return Err(DropReason::IpTotalLength);
         }
-        if !checksum::verify(&bytes[..header]) {
+        // Hardly any header has options: a sum of known length needs no loop.
+        let intact = match bytes.first_chunk::<HEADER>() {
+            Some(fixed) if header == HEADER => checksum::verify(fixed),
+            _ => checksum::verify(&bytes[..header]),
+        };
+        if !intact {
             return Err(DropReason::IpChecksum);
         }
         Ok(Self(&bytes[..total]))
@@ -130,13 +135,13 @@ impl<'a> Ipv4<'a> {
     }
 }
 
-/// Decrements the TTL and updates the checksum. `header` holds a whole IPv4 header.
+/// Decrements the TTL, which is not 0, and updates the checksum. `header` holds a whole IPv4 header.
 #[inline]
 pub(crate) fn decrement_ttl(header: &mut [u8]) {
-    let old = be16(header, 8);
-    let new = old.wrapping_sub(0x100);
-    let sum = update(be16(header, 10), old, new);
-    header[8] = (new >> 8) as u8;
+    header[8] -= 1;
+    // RFC 1624 3, equation 3, where m is m' + 0x100: the checksum grows by that much, a carry and all ones wrapping.
+    let sum = u32::from(be16(header, 10)) + 0x100;
+    let sum = (sum + u32::from(sum >= 0xffff)) as u16;
     header[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
@@ -230,6 +235,22 @@ mod tests {
         set_tos(&mut bytes, 0xbb);
         let ip = Ipv4::parse(&bytes).expect("still valid");
         assert_eq!((ip.ttl(), ip.tos()), (63, 0xbb));
+    }
+
+    #[test]
+    fn a_ttl_decremented_leaves_what_recomputation_would_for_every_checksum() {
+        let mut bytes = packet();
+        for id in 0..=u16::MAX {
+            bytes[4..6].copy_from_slice(&id.to_be_bytes());
+            for ttl in [255, 64, 2, 1] {
+                bytes[8] = ttl;
+                set_checksum(&mut bytes[..HEADER]);
+                decrement_ttl(&mut bytes);
+                let updated = bytes;
+                set_checksum(&mut bytes[..HEADER]);
+                assert_eq!(updated, bytes, "id {id} ttl {ttl}");
+            }
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl<'a> Udp<'a> {
 /// host byte order.
 #[inline]
 pub fn sum(source: u32, destination: u32, datagram: &[u8]) -> u16 {
-    let pseudo =
-        u64::from(source) + u64::from(destination) + u64::from(super::ipv4::UDP) + datagram.len() as u64;
+    let words = [source, destination, u32::from(super::ipv4::UDP), datagram.len() as u32];
+    let pseudo = words.into_iter().map(|word| u64::from(word.to_be())).sum();
     fold(add(pseudo, datagram))
 }
