@@ -59,7 +59,9 @@ pub(crate) fn receive<O: Observer>(
         (None, Addressed::Other) => Verdict::Drop(DropReason::OtherHost),
         (Some(member), _) if !bridge::switches(tables, member) => Verdict::Punt(PuntReason::Bridge),
         // Of what a bridge floods the walk answers ARP, and leaves the rest to the kernel.
-        (Some(_), Addressed::Broadcast) if ethertype == ethernet::ARP && vlan.is_none() => Verdict::Arp,
+        (Some(_), Addressed::Broadcast) if ethertype == ethernet::ARP && matches!(vlan, None | Some(0)) => {
+            Verdict::Arp
+        }
         (Some(_), Addressed::Broadcast | Addressed::Multicast) => Verdict::Punt(PuntReason::Bridge),
         _ => match (vlan, ethertype) {
             // 802.1Q: identifier 0 carries a priority, not a VLAN.

@@ -173,6 +173,11 @@ fn a_tagged_frame_for_the_bridge_itself_is_judged_by_its_vlan() {
     let sent = ip_frame(POD1_MAC, CALI_MAC, &ip.forwarded());
     Node::new().receive(VETH1, tagged(&frame, 0)).is_forwarded(CALI1, &sent);
     Node::new().receive(VETH1, tagged(&frame, 5)).is_dropped(DropReason::VlanUnknown);
+    let asker = (POD3_MAC, POD3);
+    let request = who_has(asker, NODE_CNI0);
+    let reply = is_at(CNI0_MAC, NODE_CNI0, asker);
+    Node::new().receive(VETH1, tagged(&request, 0xe000)).is_answered(VETH1, &reply);
+    Node::new().receive(VETH1, tagged(&request, 5)).is_punted(PuntReason::Bridge);
 }
 
 #[test]

@@ -63,6 +63,11 @@ fn an_unknown_vlan_is_vlan_unknown_and_one_of_another_link_is_the_kernels() {
         Node::new().receive(ETH0, tagged(&frame, control)).is_dropped(DropReason::VlanUnknown);
     }
     Node::new().receive(ETH0, tagged(&frame, 0xe000 | VLAN)).is_punted(PuntReason::NotHeld);
+    // A priority tag before another tag carries nothing for us either.
+    for inner in [0, 7] {
+        let twice = tagged(&tagged(&frame, inner), 0);
+        Node::new().receive(ETH0, twice).is_dropped(DropReason::VlanUnknown);
+    }
     let frame = ip_frame(ETH1_MAC, ROUTER2_MAC, &ip);
     Node::new().receive(ETH1, tagged(&frame, VLAN)).is_dropped(DropReason::VlanUnknown);
 }
