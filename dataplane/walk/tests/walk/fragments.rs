@@ -159,6 +159,14 @@ fn a_ring_that_fills_between_fragments_loses_the_rest_and_no_buffer() {
 }
 
 #[test]
+fn once_one_fragment_is_lost_the_rest_is_not_sent() {
+    let mut node = narrowed(400);
+    node.refusals = 1;
+    let walked = node.receive(CALI1, from_pod1(&udp(POD1, NARROW, 1500)));
+    walked.is_dropped(DropReason::TxRingFull);
+}
+
+#[test]
 fn later_fragments_of_a_datagram_take_the_first_ones_path() {
     let mut node = Node::new();
     let mut ports = [0; 2];

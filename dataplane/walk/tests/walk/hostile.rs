@@ -257,7 +257,7 @@ fn upset(node: &mut Node, choices: &[(u8, Index, u16)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_frame_on_the_node_as_it_is(frames in prop::collection::vec(frame(), 1..=BATCH)) {

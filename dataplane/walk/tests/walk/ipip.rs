@@ -160,13 +160,16 @@ fn an_inner_ttl_of_0_or_1_after_exit_is_ttl_expired_with_an_error_through_the_tu
 
 #[test]
 fn an_error_about_what_came_out_of_a_tunnel_quotes_the_packet_as_it_came_out() {
-    // ECN CE was met in the tunnel: the inner packet carries it from there on.
-    let ip = udp(FAR_IPIP, POD1, 100).ttl(1).tos(0xb8 | 2);
-    let frame = ip_frame(ETH0_MAC, PEER_MAC, &ipip(PEER, NODE, &ip).tos(3));
-    let walked = Node::new().receive(ETH0, frame);
-    let inner_id = u16::from_be_bytes(walked.sent[0].1[38..40].try_into().unwrap());
-    let error = icmp_error(Error::TimeExceeded, NODE_TUNL0, &ip.tos(0xb8 | 3)).id(inner_id);
-    walked.is_refused(DropReason::TtlExpired, ETH0, &in_tunl0(&error, walked.id()));
+    // What was met in the tunnel the inner packet carries from there on: CE; and ECT(1), which alone shows that the error's own
+    // TOS is made of it, too.
+    for (outer, tos) in [(3, 0xb8 | 3), (1, 0xb8 | 1)] {
+        let ip = udp(FAR_IPIP, POD1, 100).ttl(1).tos(0xb8 | 2);
+        let frame = ip_frame(ETH0_MAC, PEER_MAC, &ipip(PEER, NODE, &ip).tos(outer));
+        let walked = Node::new().receive(ETH0, frame);
+        let inner_id = u16::from_be_bytes(walked.sent[0].1[38..40].try_into().unwrap());
+        let error = icmp_error(Error::TimeExceeded, NODE_TUNL0, &ip.tos(tos)).id(inner_id);
+        walked.is_refused(DropReason::TtlExpired, ETH0, &in_tunl0(&error, walked.id()));
+    }
 }
 
 #[test]

@@ -153,6 +153,37 @@ fn the_source_is_the_preferred_source_of_the_route_back() {
     walked.is_refused(DropReason::TtlExpired, ETH0, &ip_frame(ROUTER_MAC, ETH0_MAC, &error));
 }
 
+/// The way back leads over a connected subnet: its route's preferred source is meant, not the neighbour's link's address.
+#[test]
+fn the_preferred_source_of_a_connected_route_back_counts_too() {
+    let mut node = Node::new();
+    let connected = node
+        .tables
+        .adjacencies
+        .iter_mut()
+        .find(|adjacency| adjacency.action == packetwalk_walk::tables::Action::Connected)
+        .unwrap();
+    connected.source = Some(NODE_ETH1);
+    let ip = udp(STRANGER, POD1, 100).ttl(1);
+    let walked = node.receive(ETH0, ip_frame(ETH0_MAC, STRANGER_MAC, &ip));
+    let error = icmp_error(Error::TimeExceeded, NODE_ETH1, &ip).id(walked.id());
+    walked.is_refused(DropReason::TtlExpired, ETH0, &ip_frame(STRANGER_MAC, ETH0_MAC, &error));
+}
+
+#[test]
+fn an_error_is_never_longer_than_its_way_back_carries() {
+    let mut node = Node::new();
+    for adjacency in &mut node.tables.adjacencies {
+        if adjacency.link.0 == CALI1.0 {
+            adjacency.mtu = 300;
+        }
+    }
+    let ip = udp(POD1, WORLD, 1000).ttl(1);
+    let walked = node.receive(CALI1, from_pod1(&ip));
+    assert_eq!(walked.sent[0].1.len(), 14 + 300);
+    assert_eq!(walked.sent[0].1[42..], ip.bytes()[..272]);
+}
+
 #[test]
 fn the_source_is_else_an_address_of_the_link_that_the_error_leaves_by() {
     // Behind cni0: cni0's address, though the packet came in by a member.

@@ -320,6 +320,10 @@ fn arriving_outer_fragments_go_to_the_kernel() {
     {
         Node::new().receive(ETH0, arriving(&piece)).is_punted(PuntReason::Local);
     }
+    // What a later fragment holds are no ports, whatever it looks like: a workload may send it.
+    let frame = ip_frame(FLANNEL_MAC, VTEP_INNER_MAC, &udp(FAR_VXLAN, POD3, 100));
+    let tail = Ip { offset: 9, ..vxlan(POD1, NODE, (50_000, 8472), 1, &frame) };
+    Node::new().receive(CALI1, ip_frame(CALI_MAC, POD1_MAC, &tail)).is_punted(PuntReason::Local);
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct Node {
     pub worker: Worker,
     /// Frames that a port's ring takes within one walk.
     pub ring: usize,
+    /// Frames that find the ring full in each walk, before it has room again.
+    pub refusals: usize,
     /// Ports that are gone when frames shall leave by them.
     pub gone: Vec<PortId>,
     /// Sum over all walks.
@@ -53,6 +55,7 @@ impl Node {
             tables: MADE.get_or_init(tables::tables).clone(),
             worker: Worker::new(PORTS, settings),
             ring: usize::MAX,
+            refusals: 0,
             gone: Vec::new(),
             total: Counters::new(PORTS),
             spares: Vec::new(),
@@ -107,6 +110,7 @@ impl Node {
         let spares = self.spares.iter_mut().map(Vec::as_mut_slice).collect();
         let mut sink = Recorder::new(PORTS, frames.len(), spares);
         sink.ring = self.ring;
+        sink.refusals = self.refusals;
         sink.gone.clone_from(&self.gone);
 
         walk_observed(&self.tables, &mut self.worker, now, &mut batch, &mut sink, observer);

@@ -6,6 +6,8 @@ use packetwalk_walk::{DropReason, Frame, PuntReason, Sink, Transmitted};
 pub struct Recorder<'f> {
     /// Frames that each port's ring takes.
     pub ring: usize,
+    /// Frames that find the ring full, before it has room again.
+    pub refusals: usize,
     /// Ports that are gone.
     pub gone: Vec<PortId>,
     pub sent: Vec<(PortId, Frame<'f>)>,
@@ -22,6 +24,7 @@ impl<'f> Recorder<'f> {
     pub fn new(ports: usize, frames: usize, spares: Vec<&'f mut [u8]>) -> Self {
         Self {
             ring: usize::MAX,
+            refusals: 0,
             gone: Vec::new(),
             sent: Vec::with_capacity(frames + spares.len()),
             punted: Vec::with_capacity(frames),
@@ -45,7 +48,8 @@ impl<'f> Sink<'f> for Recorder<'f> {
             self.refused.push(frame);
             return Transmitted::PortGone;
         }
-        if *queued == self.ring {
+        if self.refusals > 0 || *queued == self.ring {
+            self.refusals = self.refusals.saturating_sub(1);
             self.refused.push(frame);
             return Transmitted::RingFull;
         }
