@@ -1,9 +1,9 @@
-//! IPv4 longest-prefix match: a leaf-pushed trie with a root of 16 or 24 bits and nodes of 8, changed in place.
+//! IPv4 longest-prefix match: a leaf-pushed trie with a root of 14, 20 or 24 bits and small nodes, changed in place.
 //!
 //! Workers look up with plain loads while one [`Writer4`] changes single entries with atomic stores: an address has,
 //! at each moment, either its old value or its new one.
 //!
-//! An entry is a value with the rank of the route that put it there, or leads to a node of 256 entries. A route may
+//! An entry is a value with the rank of the route that put it there, or leads to a node. A route may
 //! only cover entries of lower rank, so routes can be inserted in any order, and one that goes knows which entries are its
 //! own. Ranks grow with the prefix length, and with the layer before that: tables that are always asked one after the other can lie in one
 //! FIB, and the first one's shortest prefix covers the second one's longest, as it does on Linux.
@@ -12,8 +12,12 @@
 //!
 //! | root | memory | one lookup | for |
 //! |---|---|---|---|
-//! | 16 bits | 256 KiB, and 1 KiB for each divided /16 or /24 | 1 to 3 loads | a node's tables, policy tables |
+//! | 14 bits | 64 KiB, and 256 bytes for each divided /14, /20 or /26 | 1 to 4 loads | up to 256 routes: policy tables |
+//! | 20 bits | 4 MiB, touched where there are routes, and 256 bytes for each divided /20 or /26 | 1 to 3 loads | a node's tables |
 //! | 24 bits | 64 MiB, touched where there are routes, and 1 KiB for each divided /24 | 1 or 2 loads | a full table |
+//!
+//! Nodes below the first two have 6 bits and so end at /26, the block of addresses that Calico gives to a node: thousands of
+//! them, of an entry each, stay in the innermost cache. Those below the last have 8: full tables are made of /24.
 
 use crate::prefix::Prefix4;
 use bytemuck::allocation::zeroed_slice_box;
@@ -28,16 +32,16 @@ pub const MAX_VALUE: u32 = (1 << VALUE_BITS) - 1;
 pub const LAYERS: u8 = 3;
 
 const VALUE_BITS: u32 = 24;
-/// Set in an entry that leads to a node; its other bits are the node's number.
+/// Set in an entry that leads to a node; its other bits are the node's place, that of its first entry.
 const NODE: u32 = 1 << 31;
-/// Entries of a node.
-const FANOUT: usize = 256;
 
 /// How the first bits of an address are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
-    /// 2^16 entries.
+    /// 2^14 entries.
     Small,
+    /// 2^20 entries.
+    Medium,
     /// 2^24 entries.
     Large,
 }
@@ -45,13 +49,26 @@ pub enum Root {
 impl Root {
     /// The root that serves a table of so many routes best (docs/performance.md has the comparison).
     pub fn for_routes(count: usize) -> Self {
-        if count > 1 << 16 { Self::Large } else { Self::Small }
+        match count {
+            0..=256 => Self::Small,
+            257..=65_536 => Self::Medium,
+            _ => Self::Large,
+        }
     }
 
     const fn bits(self) -> u32 {
         match self {
-            Self::Small => 16,
+            Self::Small => 14,
+            Self::Medium => 20,
             Self::Large => 24,
+        }
+    }
+
+    /// Bits of the nodes below it.
+    const fn node_bits(self) -> u32 {
+        match self {
+            Self::Small | Self::Medium => 6,
+            Self::Large => 8,
         }
     }
 }
@@ -76,6 +93,7 @@ pub struct Fib4 {
     /// What the addresses have that no other route holds. The default route lies here, so that it costs one store.
     default: AtomicU32,
     shift: u32,
+    node_bits: u32,
     root: Box<[AtomicU32]>,
     nodes: Box<[AtomicU32]>,
 }
@@ -95,14 +113,31 @@ impl Fib4 {
         // Acquire: a node is written whole before an entry leads to it.
         let mut entry = self.root[(address >> shift) as usize].load(Ordering::Acquire);
         while entry & NODE != 0 {
-            shift -= 8;
-            let index = (address >> shift & 0xff) as usize;
-            entry = self.nodes[(entry & !NODE) as usize * FANOUT + index].load(Ordering::Acquire);
+            shift -= self.node_bits;
+            let index = (address >> shift) as usize & (self.node_size() - 1);
+            entry = self.nodes[(entry & !NODE) as usize + index].load(Ordering::Acquire);
         }
         if entry == 0 {
             entry = self.default.load(Ordering::Acquire);
         }
         entry & MAX_VALUE
+    }
+
+    /// Entries of a node.
+    #[inline]
+    fn node_size(&self) -> usize {
+        1 << self.node_bits
+    }
+
+    /// The node that `entry` leads to.
+    fn node(&self, entry: u32) -> &[AtomicU32] {
+        let start = (entry & !NODE) as usize;
+        &self.nodes[start..start + self.node_size()]
+    }
+
+    /// How many nodes there is room for.
+    fn node_count(&self) -> usize {
+        self.nodes.len() >> self.node_bits
     }
 
     /// Every value that a lookup can return, some more than once.
@@ -115,7 +150,7 @@ impl Fib4 {
 
 impl fmt::Debug for Fib4 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nodes = self.nodes.len() / FANOUT;
+        let nodes = self.node_count();
         f.debug_struct("Fib4").field("root", &self.root.len()).field("nodes", &nodes).finish_non_exhaustive()
     }
 }
@@ -126,22 +161,23 @@ pub struct Writer4 {
     fib: Arc<Fib4>,
     /// Nodes never used so far begin here.
     fresh: u32,
-    /// Nodes that may be used again.
+    /// Places of nodes that may be used again.
     free: Vec<u32>,
     /// Nodes that nothing leads to any more, and that a worker may still be in.
     retired: Vec<u32>,
 }
 
 impl Writer4 {
-    /// An empty table with room for `nodes` nodes of 1 KiB, which take memory once they are used.
+    /// An empty table with room for `nodes` nodes, which take memory once they are used.
     pub fn new(root: Root, nodes: usize) -> Self {
-        // A node's number has 31 bits.
-        let nodes = nodes.min(NODE as usize / FANOUT);
+        // A node's place has 31 bits.
+        let nodes = nodes.min(NODE as usize >> root.node_bits());
         let fib = Fib4 {
             default: AtomicU32::new(0),
             shift: 32 - root.bits(),
+            node_bits: root.node_bits(),
             root: zeroed_slice_box(1 << root.bits()),
-            nodes: zeroed_slice_box(nodes * FANOUT),
+            nodes: zeroed_slice_box(nodes << root.node_bits()),
         };
         Self { fib: Arc::new(fib), fresh: 0, free: Vec::new(), retired: Vec::new() }
     }
@@ -149,9 +185,9 @@ impl Writer4 {
     /// The table of these layers' routes, the last layer being asked first.
     pub fn of_layers(layers: &[&[(Prefix4, u32)]]) -> Self {
         let count: usize = layers.iter().map(|routes| routes.len()).sum();
-        let long =
-            layers.iter().flat_map(|routes| routes.iter()).filter(|(prefix, _)| prefix.length() > 16).count();
         let root = Root::for_routes(count);
+        let is_long = |(prefix, _): &&(Prefix4, u32)| u32::from(prefix.length()) > root.bits();
+        let long = layers.iter().flat_map(|routes| routes.iter()).filter(is_long).count();
         // Twice what most tables need, so that they can grow; a table that needs more is built again with more.
         let mut nodes = (2 * long).clamp(1 << 10, 1 << 17);
         loop {
@@ -216,7 +252,7 @@ impl Writer4 {
 
     /// Nodes in use or not yet recycled.
     pub fn nodes(&self) -> usize {
-        self.fresh as usize - self.free.len()
+        (self.fresh as usize >> self.fib.node_bits) - self.free.len()
     }
 
     fn change(&mut self, prefix: Prefix4, change: &Change) -> Result<(), Full> {
@@ -249,21 +285,21 @@ impl Writer4 {
         let entry = &table[first];
         let old = entry.load(Ordering::Relaxed);
         if old & NODE != 0 {
-            self.descend(fib, node(fib, old), shift - 8, prefix, change)?;
+            self.descend(fib, fib.node(old), shift - fib.node_bits, prefix, change)?;
             self.collapse(fib, entry);
             return Ok(());
         }
         // The node is filled before anything leads to it, so no worker sees it half made.
-        let number = self.allocate(fib)?;
-        let made = node(fib, number);
+        let place = self.allocate(fib)?;
+        let made = fib.node(place);
         for slot in made {
             slot.store(old, Ordering::Relaxed);
         }
-        let result = self.descend(fib, made, shift - 8, prefix, change);
+        let result = self.descend(fib, made, shift - fib.node_bits, prefix, change);
         if made.iter().all(|slot| slot.load(Ordering::Relaxed) == old) {
-            self.free.push(number);
+            self.free.push(place);
         } else {
-            entry.store(NODE | number, Ordering::Release);
+            entry.store(NODE | place, Ordering::Release);
         }
         result
     }
@@ -275,7 +311,7 @@ impl Writer4 {
             change.apply(entry);
             return;
         }
-        for below in node(fib, old) {
+        for below in fib.node(old) {
             self.cover(fib, below, change);
         }
         self.collapse(fib, entry);
@@ -284,7 +320,7 @@ impl Writer4 {
     /// A node whose entries are all one value is not needed: its own entry gets the value.
     fn collapse(&mut self, fib: &Fib4, entry: &AtomicU32) {
         let old = entry.load(Ordering::Relaxed);
-        let slots = node(fib, old);
+        let slots = fib.node(old);
         let value = slots[0].load(Ordering::Relaxed);
         if value & NODE == 0 && slots.iter().all(|slot| slot.load(Ordering::Relaxed) == value) {
             entry.store(value, Ordering::Release);
@@ -293,15 +329,15 @@ impl Writer4 {
     }
 
     fn allocate(&mut self, fib: &Fib4) -> Result<u32, Full> {
-        if let Some(number) = self.free.pop() {
-            return Ok(number);
+        if let Some(place) = self.free.pop() {
+            return Ok(place);
         }
-        let nodes = fib.nodes.len() / FANOUT;
-        if self.fresh as usize >= nodes {
-            return Err(Full { nodes });
+        let place = self.fresh;
+        if place as usize >= fib.nodes.len() {
+            return Err(Full { nodes: fib.node_count() });
         }
-        self.fresh += 1;
-        Ok(self.fresh - 1)
+        self.fresh += fib.node_size() as u32;
+        Ok(place)
     }
 }
 
@@ -326,11 +362,6 @@ const RANKS_A_LAYER: u32 = 33;
 /// 1 to 99: it fits the 7 bits between value and node flag.
 fn rank(prefix: Prefix4, layer: u8) -> u32 {
     u32::from(layer) * RANKS_A_LAYER + u32::from(prefix.length()) + 1
-}
-
-fn node(fib: &Fib4, entry: u32) -> &[AtomicU32] {
-    let start = (entry & !NODE) as usize * FANOUT;
-    &fib.nodes[start..start + FANOUT]
 }
 
 #[cfg(test)]
@@ -360,7 +391,7 @@ mod tests {
             (prefix("10.1.2.128/25"), 5),
             (prefix("10.1.2.129/32"), 6),
         ];
-        for root in [Root::Small, Root::Large] {
+        for root in [Root::Small, Root::Medium, Root::Large] {
             let mut writer = Writer4::new(root, 16);
             for (prefix, value) in &routes {
                 writer.insert(*prefix, 0, *value).expect("room");
@@ -402,7 +433,7 @@ mod tests {
 
     #[test]
     fn nodes_are_given_back_when_their_routes_go() {
-        let mut writer = Writer4::new(Root::Small, 2);
+        let mut writer = Writer4::new(Root::Medium, 2);
         let host = prefix("10.1.2.3/32");
         for round in 0..10 {
             writer.insert(host, 0, 7).expect("two nodes suffice");
@@ -431,14 +462,14 @@ mod tests {
     }
 
     proptest! {
-        /// Inserted, replaced and removed in any order, in both roots.
+        /// Inserted, replaced and removed in any order, below each root.
         #[test]
         fn agrees_with_a_linear_scan(
             changes in prop::collection::vec((nested(), prop::option::weighted(0.7, 1u32..1000)), 0..80),
             probes in prop::collection::vec((any::<prop::sample::Index>(), 0u32..1024), 64),
-            large in prop::bool::weighted(0.1),
+            root in prop_oneof![6 => Just(Root::Small), 3 => Just(Root::Medium), 1 => Just(Root::Large)],
         ) {
-            let mut writer = Writer4::new(if large { Root::Large } else { Root::Small }, 1 << 12);
+            let mut writer = Writer4::new(root, 1 << 12);
             let mut routes = BTreeMap::new();
             for (prefix, value) in &changes {
                 match value {
