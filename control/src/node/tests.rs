@@ -225,7 +225,7 @@ fn json_of(routes: &[Drawn], rules: &[(u8, u8, u32, u32)]) -> String {
 }
 
 proptest! {
-    /// Merged, painted and divided as they are, the published tables say what looking through rule after rule says.
+    /// Merged, layered and divided as they are, the published tables say what looking through rule after rule says.
     #[test]
     fn published_tables_say_what_the_rules_say(
         routes in prop::collection::vec(

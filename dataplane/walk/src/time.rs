@@ -7,7 +7,7 @@ pub struct Instant(pub u64);
 /// A rate limit: `rate` events a second on average, `burst` at once.
 #[derive(Clone, Debug)]
 pub struct TokenBucket {
-    /// Nanoseconds that one event costs; 0: no limit.
+    /// Nanoseconds that one event costs; more than there ever are where nothing may pass.
     cost: u64,
     /// Credit for a full burst, nanoseconds.
     full: u64,

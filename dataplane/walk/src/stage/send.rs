@@ -28,7 +28,7 @@ pub(crate) fn finish<'f, S: Sink<'f>, O: Observer>(
         Verdict::Forward => forward(tables, worker, (frame, packet), sink, slot, observer),
         Verdict::Drop(reason) => drop_frame(worker, frame, reason, sink),
         Verdict::Punt(reason) => punt(worker, frame, reason, sink),
-        Verdict::Switch(port) => switch(worker, frame, port, sink, slot, observer),
+        Verdict::Switch(port) => transmit(worker, frame, port, sink, slot, observer),
         Verdict::Answer(mac) => answer(worker, (frame, packet), mac, sink, slot, observer),
         Verdict::Fragment => send_fragments(tables, worker, (frame, packet), sink, slot, observer),
         Verdict::Refuse(reason, kind, code, mtu) => {
@@ -124,18 +124,6 @@ fn send_fragments<'f, S: Sink<'f>, O: Observer>(
         }
     }
     outcome
-}
-
-/// Sends a frame as it is by another member of its bridge.
-fn switch<'f, S: Sink<'f>, O: Observer>(
-    worker: &mut Worker,
-    frame: Frame<'f>,
-    port: PortId,
-    sink: &mut S,
-    slot: usize,
-    observer: &mut O,
-) -> Outcome {
-    transmit(worker, frame, port, sink, slot, observer)
 }
 
 /// Turns an ARP request into its reply and sends it back.
