@@ -6,15 +6,18 @@
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
 mod netlink {
+    pub(crate) mod churn;
     pub(crate) mod iproute;
     pub(crate) mod namespace;
 }
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use netlink::churn::Churn;
 use netlink::iproute::{self, differences};
 use netlink::namespace::{Namespace, privileged_tests_run};
-use packetwalk_control::netlink::snapshot;
+use packetwalk_control::netlink::{Family, FollowSettings, Follower, snapshot};
 use packetwalk_control::state::{NodeState, Ttl};
 
 const EVERYTHING: &str = include_str!("netlink/everything.sh");
@@ -97,4 +100,161 @@ fn a_snapshot_needs_no_privileges() {
     let state =
         NodeState::parse(&String::from_utf8_lossy(&printed.stdout), "snapshot.json").expect("a state");
     assert_eq!(state.addr.len(), 1, "{state:?}");
+}
+
+/// Takes in what there is, until nothing has come for a while.
+fn catch_up(follower: &mut Follower) {
+    let started = Instant::now();
+    let mut calm_since = Instant::now();
+    while calm_since.elapsed() < Duration::from_millis(200) || follower.is_behind() {
+        if !follower.wait(Duration::from_millis(50)).expect("the kernel answers").is_empty() {
+            calm_since = Instant::now();
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "it never ends");
+    }
+}
+
+/// What the follower holds is what iproute2 prints.
+fn assert_followed(namespace: &Namespace, follower: &mut Follower, when: &str) {
+    let mut found = Vec::new();
+    for _ in 0..10 {
+        catch_up(follower);
+        let mut iproute2 = iproute::state(namespace);
+        let mut followed = follower.state();
+        for state in [&mut followed, &mut iproute2] {
+            iproute::forget_what_is_not_announced(state);
+            iproute::forget_what_iproute2_leaves_out(state);
+            iproute::sort(state);
+        }
+        found = differences(&followed, &iproute2);
+        // Neighbours come and go by themselves between two looks.
+        if found.is_empty() {
+            return;
+        }
+    }
+    panic!("{when}: {:?}\n{}", follower.counters(), found.join("\n"));
+}
+
+/// Runs a script inside while the follower follows.
+fn follow_script(namespace: &Namespace, follower: &mut Follower, script: &str) {
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| namespace.shell(script));
+        while !running.is_finished() {
+            follower.wait(Duration::from_millis(5)).expect("the kernel answers");
+        }
+    });
+}
+
+#[test]
+fn what_is_followed_through_random_changes_is_what_iproute2_prints() {
+    if !privileged_tests_run() {
+        return;
+    }
+    let [here, _there] = everything();
+    let seed = std::env::var("PACKETWALK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let rounds = std::env::var("PACKETWALK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(12);
+    let mut churn = Churn::new(seed);
+    here.enter(|| {
+        let mut follower = Follower::open(FollowSettings::default()).expect("the kernel answers");
+        for round in 0..rounds {
+            let script = churn.script(100);
+            follow_script(&here, &mut follower, &script);
+            assert_followed(&here, &mut follower, &format!("seed {seed}, round {round}:\n{script}"));
+        }
+        println!("{:?}", follower.counters());
+        assert_eq!((follower.counters().overruns, follower.counters().malformed), (0, 0));
+    });
+}
+
+/// A namespace with a link, and a file for `ip -batch` that routes `count` prefixes by it, in two ways.
+fn with_batches(count: u32) -> (Namespace, [String; 2]) {
+    let here = Namespace::create();
+    here.shell(
+        "ip link set lo up; ip link add v0 type veth peer name v0far; ip link set v0far up; ip link set v0 up
+         ip addr add 10.0.0.1/24 dev v0",
+    );
+    let batches = [7, 8].map(|host| {
+        let file = format!("{}/{}-{host}", env!("CARGO_TARGET_TMPDIR"), here.name);
+        let route = |number: u32| {
+            let address = std::net::Ipv4Addr::from(0x1400_0000 + (number << 8));
+            format!("route replace {address}/24 via 10.0.0.{host} dev v0\n")
+        };
+        std::fs::write(&file, (0..count).map(route).collect::<String>()).expect("a file");
+        format!("ip -batch {file}")
+    });
+    (here, batches)
+}
+
+#[test]
+fn lost_messages_are_made_up_for_without_ever_emptying_the_state() {
+    if !privileged_tests_run() {
+        return;
+    }
+    let (here, [one, other]) = with_batches(2_000);
+    here.enter(|| {
+        let settings = FollowSettings { receive_buffer: 4096 };
+        let mut follower = Follower::open(settings).expect("the kernel answers");
+        here.shell(&one);
+        catch_up(&mut follower);
+        for round in 0..5 {
+            // Nobody reads meanwhile.
+            here.shell(if round % 2 == 0 { &other } else { &one });
+            let overruns = follower.counters().overruns;
+            while follower.counters().overruns == overruns || follower.is_behind() {
+                follower.wait(Duration::from_millis(20)).expect("the kernel answers");
+                let routes = follower.store().route_count(Family::Ipv4);
+                assert!(routes >= 2_000, "round {round}: {routes} routes while it catches up");
+            }
+            assert_followed(&here, &mut follower, &format!("round {round}"));
+        }
+    });
+}
+
+#[test]
+fn twenty_thousand_routes_replaced_while_nobody_reads_are_caught_up_with() {
+    if !privileged_tests_run() {
+        return;
+    }
+    let (here, [one, other]) = with_batches(20_000);
+    here.enter(|| {
+        here.shell(&one);
+        let mut follower =
+            Follower::open(FollowSettings { receive_buffer: 212_992 }).expect("the kernel answers");
+        here.shell(&other);
+        assert_followed(&here, &mut follower, "behind a small buffer");
+        assert!(follower.counters().overruns > 0, "{:?}", follower.counters());
+
+        let mut follower = Follower::open(FollowSettings::default()).expect("the kernel answers");
+        here.shell(&one);
+        assert_followed(&here, &mut follower, "behind a large buffer");
+        assert_eq!(follower.counters().overruns, 0, "{:?}", follower.counters());
+        assert!(follower.findings().is_empty(), "{:?}", follower.findings());
+    });
+}
+
+#[test]
+fn routes_that_go_without_a_message_are_missed() {
+    if !privileged_tests_run() {
+        return;
+    }
+    let (here, [one, _]) = with_batches(50);
+    here.enter(|| {
+        here.shell(&one);
+        let mut follower = Follower::open(FollowSettings::default()).expect("the kernel answers");
+        let routes = |follower: &Follower| follower.store().route_count(Family::Ipv4);
+        assert!(routes(&follower) > 50);
+        for (change, least, most) in [
+            ("ip link set v0far down", 51, 99),
+            ("ip link set v0far up", 51, 99),
+            ("ip link set v0 down", 0, 49),
+            ("ip link set v0 up; ip route add 10.9.0.0/16 via 10.0.0.9", 0, 49),
+            ("ip addr del 10.0.0.1/24 dev v0", 0, 49),
+            ("ip link del v0", 0, 49),
+        ] {
+            here.shell(change);
+            assert_followed(&here, &mut follower, change);
+            let routes = routes(&follower);
+            assert!((least..=most).contains(&routes), "{change}: {routes} routes");
+        }
+    });
 }

@@ -112,7 +112,8 @@ impl Requests {
 /// A kernel that has none of a kind says so by refusing.
 fn refused(object: Object, source: io::Error, explanation: String) -> Result<Listed, NetlinkError> {
     let errno = Errno::from_io_error(&source);
-    if errno == Some(Errno::INTR) {
+    // Another list of ours may still be on its way.
+    if matches!(errno, Some(Errno::INTR | Errno::BUSY)) {
         return Ok(Listed::Interrupted);
     }
     let is_absent = matches!(errno, Some(Errno::OPNOTSUPP | Errno::AFNOSUPPORT));

@@ -14,6 +14,8 @@ const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_DUMP: u16 = 0x300;
 
+/// A part of a list.
+pub(super) const NLM_F_MULTI: u16 = 0x2;
 /// A list that is not consistent: something changed while the kernel went through it.
 const NLM_F_DUMP_INTR: u16 = 0x10;
 /// An error is followed by attributes that explain it.

@@ -5,11 +5,14 @@
 //! nothing reads cannot make a message unreadable.
 
 mod address;
+mod adopt;
 mod attribute;
 mod changes;
+mod doubt;
 mod dump;
 mod error;
 mod family;
+mod follow;
 mod link;
 mod message;
 mod neighbour;
@@ -28,6 +31,7 @@ pub use attribute::Malformed;
 pub use changes::Changes;
 pub use error::NetlinkError;
 pub use family::Family;
+pub use follow::{FollowCounters, FollowSettings, Follower};
 pub use link::Link;
 pub use neighbour::{Fdb, FdbKey, FdbTable, Neighbour, Remote};
 pub use netconf::Netconf;

@@ -2,7 +2,7 @@
 
 use super::attribute::{Attribute, Attributes, Malformed, split, word};
 use super::family::Family;
-use super::message::{Message, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
+use super::message::{Message, NLM_F_APPEND, NLM_F_CREATE, NLM_F_MULTI, NLM_F_REPLACE};
 use crate::state::{HopFlags, Mtu, Preference, RouteKind, RouteMetrics};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
@@ -90,7 +90,9 @@ pub(super) struct RouteMessage {
 /// Where a new route goes among those of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placement {
-    /// Behind them, as lists and `append` have it.
+    /// Behind them, whatever they are: a list names each once.
+    Listed,
+    /// Behind them, as `append` has it.
     Last,
     /// Before them.
     First,
@@ -151,6 +153,7 @@ impl RouteMessage {
             body.hops.push(hop);
         }
         let placement = match message.flags {
+            flags if flags & NLM_F_MULTI != 0 => Placement::Listed,
             flags if flags & NLM_F_REPLACE != 0 => Placement::Replace,
             flags if flags & NLM_F_APPEND == 0 && flags & NLM_F_CREATE != 0 && family == Family::Ipv4 => {
                 Placement::First

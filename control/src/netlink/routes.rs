@@ -38,6 +38,11 @@ impl Routes {
         self.by_key.len()
     }
 
+    /// The keys whose routes differ between the two.
+    pub(super) fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = RouteKey> + 'a {
+        super::adopt::difference(&self.by_key, &other.by_key).copied()
+    }
+
     /// A route that is there now.
     pub(super) fn add(&mut self, message: RouteMessage) -> Applied {
         let RouteMessage { key, body, placement } = message;
@@ -45,6 +50,13 @@ impl Routes {
             self.set(key, vec![body]);
             return Applied::Changed;
         };
+        if placement == Placement::Listed {
+            // IPv6 may have two that are equal.
+            let mut aliases = old.as_slice().to_vec();
+            aliases.push(body);
+            self.set(key, aliases);
+            return Applied::Changed;
+        }
         let place = old.iter().position(|alias| alias.is_same_route(&body));
         // A message that names all next hops of a route to which some were added.
         let place = place.or_else(|| match key.family() {
@@ -57,15 +69,16 @@ impl Routes {
             let nhid = body.nhid.filter(|_| replaces)?;
             old.iter().position(|alias| alias.nhid == Some(nhid))
         });
+        let replaced = if replaces { replaced(&old, &body, key.family()) } else { None };
+        // The kernel replaces one of several, and tells the routes of an object anew, with the same flag.
+        if place.is_some() && replaced.is_some() && place != replaced {
+            return Applied::Unknown;
+        }
         let mut aliases = old.as_slice().to_vec();
-        match (place, placement) {
+        match (place.or(replaced), placement) {
             (Some(place), _) => aliases[place] = body,
-            (None, Placement::Replace) => match replaced(&aliases, &body, key.family()) {
-                Some(place) => aliases[place] = body,
-                None => aliases.push(body),
-            },
             (None, Placement::First) => aliases.insert(0, body),
-            (None, Placement::Last) => aliases.push(body),
+            (None, Placement::Listed | Placement::Last | Placement::Replace) => aliases.push(body),
         }
         if aliases == *old {
             return Applied::Nothing;

@@ -4,8 +4,12 @@ use super::error::NetlinkError;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket as RawSocket, SocketAddr};
 use rustix::net::RecvFlags;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::{
+    Timeout, set_socket_recv_buffer_size, set_socket_recv_buffer_size_force, set_socket_timeout,
+    socket_recv_buffer_size,
+};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// A socket to the kernel's routing family.
@@ -42,6 +46,27 @@ impl Socket {
         Ok(Self { raw, buffer: Vec::new() })
     }
 
+    /// A socket that receives the events of `groups` (numbers, not a mask), and never blocks.
+    pub(super) fn for_events(groups: &[u32]) -> Result<Self, NetlinkError> {
+        let mut raw = open()?;
+        raw.set_non_blocking(true).map_err(|error| failed("read without blocking", error))?;
+        raw.bind_auto().map_err(|error| failed("bind a socket", error))?;
+        for group in groups {
+            raw.add_membership(*group).map_err(|error| failed("subscribe to events", error))?;
+        }
+        Ok(Self { raw, buffer: Vec::new() })
+    }
+
+    /// Asks for a receive buffer of `bytes`, beyond the machine's limit where that is allowed. Returns what was granted,
+    /// in bytes as asked for (the kernel counts twice that, for its own overhead).
+    pub(super) fn enlarge(&self, bytes: usize) -> Result<usize, NetlinkError> {
+        set_socket_recv_buffer_size_force(&self.raw, bytes)
+            .or_else(|_| set_socket_recv_buffer_size(&self.raw, bytes))
+            .and_then(|()| socket_recv_buffer_size(&self.raw))
+            .map(|doubled| doubled / 2)
+            .map_err(|error| failed("enlarge the receive buffer", error.into()))
+    }
+
     /// Sends a request.
     pub(super) fn send(&self, request: &[u8]) -> Result<(), NetlinkError> {
         self.raw.send(request, 0).map_err(|error| failed("send a request", error))?;
@@ -70,6 +95,12 @@ impl Socket {
                 },
             }
         }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.raw.as_fd()
     }
 }
 

@@ -131,7 +131,7 @@ impl Store {
     }
 
     /// What a link takes with it when it goes.
-    fn remove_link(&mut self, index: u32, changes: &mut Changes) -> Applied {
+    pub(super) fn remove_link(&mut self, index: u32, changes: &mut Changes) -> Applied {
         let applied = remove(&mut self.links, &index, &mut changes.links);
         if self.addresses.remove(&index).is_some() {
             changes.addresses.insert(index);
@@ -195,4 +195,250 @@ fn remove<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, changed: &mut Se
     }
     changed.insert(key.clone());
     Applied::Changed
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::netlink::message::{Message, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
+    use crate::netlink::neighbour::Remote;
+    use crate::netlink::route::{Hop, Placement, RouteMessage};
+    use crate::netlink::update::Decoded;
+    use crate::state::{HopFlags, LinkEntry, LinkFlags, LinkInfo, Mtu, RouteKind, RouteMetrics};
+    use packetwalk_walk::wire::MacAddr;
+
+    /// An Ethernet link that is up and has carrier.
+    pub(in crate::netlink) fn link(name: &str) -> Link {
+        Link {
+            entry: LinkEntry {
+                ifname: name.to_owned(),
+                link: None,
+                flags: Some(LinkFlags { up: true, loopback: false }),
+                mtu: Some(Mtu::ETHERNET),
+                master: None,
+                link_type: Some("ether".to_owned()),
+                address: None,
+                linkinfo: LinkInfo::default(),
+                addr_info: Vec::new(),
+            },
+            below: None,
+            master: None,
+            underlay: None,
+            carrier: true,
+        }
+    }
+
+    /// A store that has taken these in.
+    pub(in crate::netlink) fn store(updates: Vec<Update>) -> Store {
+        let mut store = Store::default();
+        for update in updates {
+            store.apply(update, &mut Changes::default());
+        }
+        store
+    }
+
+    fn route(destination: &str, gateways: &[&str], placement: Placement) -> RouteMessage {
+        let hops = gateways.iter().map(|gateway| Hop {
+            gateway: Some(gateway.parse().expect("a gateway")),
+            link: Some(1),
+            weight: 1,
+            flags: HopFlags::default(),
+            encap: None,
+        });
+        let hops: Vec<_> = hops.collect();
+        RouteMessage {
+            key: RouteKey {
+                table: 254,
+                destination: destination.parse().expect("a prefix"),
+                tos: 0,
+                metric: 0,
+            },
+            body: RouteBody {
+                kind: RouteKind::Unicast,
+                protocol: 3,
+                scope: 0,
+                prefsrc: None,
+                from: None,
+                nhid: None,
+                flags: HopFlags::default(),
+                is_multipath: hops.len() > 1,
+                hops,
+                metrics: RouteMetrics::default(),
+                pref: None,
+            },
+            placement,
+        }
+    }
+
+    fn add(store: &mut Store, destination: &str, gateways: &[&str], placement: Placement) -> Applied {
+        store.apply(Update::Route(route(destination, gateways, placement)), &mut Changes::default())
+    }
+
+    fn remove(store: &mut Store, destination: &str, gateways: &[&str]) -> Applied {
+        store.apply(Update::RouteGone(route(destination, gateways, Placement::Last)), &mut Changes::default())
+    }
+
+    /// The gateways of a family's routes: next hops of one route joined, routes in order of preference.
+    fn gateways(store: &Store, family: Family) -> Vec<String> {
+        let text = |body: &RouteBody| {
+            let gateways = body.hops.iter().filter_map(|hop| hop.gateway).map(|gateway| gateway.to_string());
+            gateways.collect::<Vec<_>>().join("+")
+        };
+        store.routes(family).flat_map(|(_, bodies)| bodies.iter().map(text)).collect()
+    }
+
+    const FOUR: &str = "10.0.0.0/8";
+    const SIX: &str = "fd00::/64";
+
+    #[test]
+    fn ipv4_routes_of_one_key_are_ordered_as_the_kernel_orders_them() {
+        let mut store = Store::default();
+        add(&mut store, FOUR, &["1.1.1.1"], Placement::First);
+        add(&mut store, FOUR, &["1.1.1.2"], Placement::Last);
+        add(&mut store, FOUR, &["1.1.1.3"], Placement::First);
+        assert_eq!(gateways(&store, Family::Ipv4), ["1.1.1.3", "1.1.1.1", "1.1.1.2"]);
+        add(&mut store, FOUR, &["1.1.1.4"], Placement::Replace);
+        assert_eq!(gateways(&store, Family::Ipv4), ["1.1.1.4", "1.1.1.1", "1.1.1.2"]);
+        assert_eq!(remove(&mut store, FOUR, &["1.1.1.1"]), Applied::Changed);
+        assert_eq!(gateways(&store, Family::Ipv4), ["1.1.1.4", "1.1.1.2"]);
+        assert_eq!(remove(&mut store, FOUR, &["1.1.1.9"]), Applied::Unknown);
+        remove(&mut store, FOUR, &["1.1.1.4"]);
+        remove(&mut store, FOUR, &["1.1.1.2"]);
+        assert_eq!(store.route_count(Family::Ipv4), 0);
+        assert_eq!(remove(&mut store, FOUR, &["1.1.1.2"]), Applied::Unknown);
+    }
+
+    /// What was sent before a list was read may be taken in after it.
+    #[test]
+    fn a_route_that_is_known_is_not_added_twice() {
+        let mut store = Store::default();
+        add(&mut store, FOUR, &["1.1.1.1"], Placement::Last);
+        add(&mut store, FOUR, &["1.1.1.2"], Placement::Last);
+        for placement in [Placement::First, Placement::Last] {
+            assert_eq!(add(&mut store, FOUR, &["1.1.1.2"], placement), Applied::Nothing);
+        }
+        let mut dead = route(FOUR, &["1.1.1.2"], Placement::Last);
+        dead.body.hops[0].flags.dead = true;
+        assert_eq!(store.apply(Update::Route(dead), &mut Changes::default()), Applied::Changed);
+        assert_eq!(gateways(&store, Family::Ipv4), ["1.1.1.1", "1.1.1.2"]);
+        assert_eq!(remove(&mut store, FOUR, &["1.1.1.2"]), Applied::Changed);
+    }
+
+    #[test]
+    fn ipv6_next_hops_are_appended_to_and_taken_from_a_route() {
+        let mut store = Store::default();
+        add(&mut store, SIX, &["fe80::1"], Placement::Last);
+        // The kernel names all next hops of the route, the new one first.
+        add(&mut store, SIX, &["fe80::2", "fe80::1"], Placement::Last);
+        assert_eq!(gateways(&store, Family::Ipv6), ["fe80::2+fe80::1"]);
+        remove(&mut store, SIX, &["fe80::2"]);
+        assert_eq!(gateways(&store, Family::Ipv6), ["fe80::1"]);
+        let (_, bodies) = store.routes(Family::Ipv6).next().expect("a route");
+        assert!(!bodies[0].is_multipath);
+        add(&mut store, SIX, &["fe80::3", "fe80::4"], Placement::Replace);
+        assert_eq!(gateways(&store, Family::Ipv6), ["fe80::3+fe80::4"]);
+        remove(&mut store, SIX, &["fe80::3", "fe80::4"]);
+        assert_eq!(store.route_count(Family::Ipv6), 0);
+    }
+
+    /// The kernel tells the routes of a nexthop object anew, and replaces one route by another, with the same flag.
+    #[test]
+    fn a_replacement_that_could_mean_two_routes_is_asked_for() {
+        let by_object = |gateway, placement| {
+            let mut message = route(FOUR, &[gateway], placement);
+            message.body.nhid = Some(7);
+            Update::Route(message)
+        };
+        let mut store = store(vec![by_object("1.1.1.1", Placement::Last)]);
+        let mut apply = |update| store.apply(update, &mut Changes::default());
+        assert_eq!(apply(by_object("1.1.1.2", Placement::Replace)), Applied::Changed);
+        apply(Update::Route(route(FOUR, &["1.1.1.3"], Placement::First)));
+        assert_eq!(apply(by_object("1.1.1.4", Placement::Replace)), Applied::Unknown);
+        assert_eq!(gateways(&store, Family::Ipv4), ["1.1.1.3", "1.1.1.2"]);
+    }
+
+    #[test]
+    fn flags_of_a_message_say_where_its_route_goes() {
+        let mut payload = vec![2, 8, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
+        payload.extend(crate::netlink::attribute::tests::attribute(1, &[10, 0, 0, 0]));
+        let placement = |flags| {
+            let message = Message { kind: 24, flags, sequence: 0, payload: &payload };
+            let Ok(Decoded::Update(Update::Route(route))) = Decoded::of(&message) else {
+                unreachable!("it is a route")
+            };
+            route.placement
+        };
+        assert_eq!(placement(2), Placement::Listed);
+        assert_eq!(placement(0), Placement::Last);
+        assert_eq!(placement(NLM_F_CREATE), Placement::First);
+        assert_eq!(placement(NLM_F_CREATE | NLM_F_APPEND), Placement::Last);
+        assert_eq!(placement(NLM_F_REPLACE), Placement::Replace);
+    }
+
+    #[test]
+    fn a_link_takes_its_neighbours_and_entries_with_it_and_its_name_is_looked_up_late() {
+        let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+        let entry = |table| {
+            let key = FdbKey { table, mac, vlan: 0, source_vni: 0, remote: None };
+            Update::Fdb(
+                key,
+                Fdb { link: 1, remote: None, nhid: None, state: 0x80, flags: 0, extended_flags: 0 },
+            )
+        };
+        let mut store = store(vec![
+            Update::Link(1, Box::new(link("eth0"))),
+            Update::Link(2, Box::new(link("br0"))),
+            Update::Neighbour((1, [10, 0, 0, 7].into()), Neighbour { lladdr: None, state: 2 }),
+            Update::Neighbour((2, [10, 0, 0, 7].into()), Neighbour { lladdr: None, state: 2 }),
+            entry(FdbTable::Bridge(2)),
+            entry(FdbTable::Link(2)),
+            Update::Link(1, Box::new(link("renamed"))),
+        ]);
+        assert_eq!(store.node_state().neigh[0].dev, "renamed");
+        let mut changes = Changes::default();
+        store.apply(Update::LinkGone(1), &mut changes);
+        assert_eq!((store.neighbours.len(), store.fdb.len()), (1, 0));
+        assert_eq!((changes.links.len(), changes.neighbours.len(), changes.fdb.len()), (1, 1, 2));
+    }
+
+    #[test]
+    fn a_vtep_that_moves_replaces_and_a_flooding_entry_is_added() {
+        let entry = |mac: MacAddr, last: u8| {
+            let remote = Remote { address: [10, 0, 0, last].into(), port: None, vni: None, link: None };
+            let floods = mac == MacAddr([0; 6]);
+            let key = FdbKey {
+                table: FdbTable::Link(1),
+                mac,
+                vlan: 0,
+                source_vni: 0,
+                remote: floods.then_some(remote),
+            };
+            let fdb =
+                Fdb { link: 1, remote: Some(remote), nhid: None, state: 0x80, flags: 2, extended_flags: 0 };
+            Update::Fdb(key, fdb)
+        };
+        let station = MacAddr([2, 0, 0, 0, 0, 1]);
+        let store = store(vec![
+            entry(station, 1),
+            entry(station, 2),
+            entry(MacAddr([0; 6]), 3),
+            entry(MacAddr([0; 6]), 4),
+        ]);
+        let remotes: Vec<_> =
+            store.node_state().fdb.iter().map(|entry| entry.dst.expect("a remote")).collect();
+        assert_eq!(remotes, [[10u8, 0, 0, 3], [10, 0, 0, 4], [10, 0, 0, 2]].map(IpAddr::from));
+    }
+
+    #[test]
+    fn a_switch_that_is_not_mentioned_stays() {
+        let key = (Family::Ipv4, 1);
+        let whole = Netconf {
+            forwarding: Some(true),
+            proxy_neigh: Some(false),
+            ignore_routes_with_linkdown: Some(false),
+        };
+        let part = Netconf { proxy_neigh: Some(true), ..Netconf::default() };
+        let store = store(vec![Update::Netconf(key, whole), Update::Netconf(key, part)]);
+        assert_eq!(store.netconf[&key], Netconf { proxy_neigh: Some(true), ..whole });
+    }
 }

@@ -3,6 +3,8 @@
 set -eu
 other=$1
 
+# An IPv6 address that is still being checked for duplicates is announced a second later.
+sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
 sysctl -qw net.ipv4.conf.all.forwarding=1 net.ipv6.conf.all.forwarding=1
 ip link set lo up
 

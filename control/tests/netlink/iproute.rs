@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use packetwalk_control::state::{NodeState, Ttl};
+use ipnet::IpNet;
+use packetwalk_control::state::{Destination, NodeState, Ttl};
 
 use super::namespace::Namespace;
 
@@ -36,12 +37,16 @@ pub(crate) fn state(namespace: &Namespace) -> NodeState {
     state
 }
 
-/// The order of lists is not compared, but for that of addresses within a link, and of rules.
+/// The order of lists is not compared, but for that of addresses within a link, of rules, and of routes that differ in what
+/// they say only: the kernel prefers the first.
 pub(crate) fn sort(state: &mut NodeState) {
     fn by_text<T: Debug>(list: &mut [T]) {
         list.sort_by_cached_key(|entry| format!("{entry:?}"));
     }
-    by_text(&mut state.route);
+    state.route.sort_by_cached_key(|route| {
+        let key = (&route.table, &route.dst, &route.from, &route.tos, &route.metric);
+        format!("{key:?}")
+    });
     by_text(&mut state.neigh);
     by_text(&mut state.fdb);
     by_text(&mut state.nexthop);
@@ -57,17 +62,44 @@ pub(crate) fn forget_what_iproute2_leaves_out(state: &mut NodeState) {
     }
 }
 
+/// What changes without a message, and decides nothing: neighbours without a MAC address, ages of neighbours and stations,
+/// receive filters of devices; and
+/// the order of IPv6 next hops, which follows from where the kernel begins to tell them.
+pub(crate) fn forget_what_is_not_announced(state: &mut NodeState) {
+    state.neigh.retain(|neighbour| neighbour.usable_mac().is_some());
+    for neighbour in &mut state.neigh {
+        neighbour.state.clear();
+    }
+    state.fdb.retain(|entry| entry.master.is_some() || entry.dst.is_some() || entry.nhid.is_some());
+    for entry in &mut state.fdb {
+        entry.state = entry.state.take().filter(|state| state == "permanent");
+    }
+    for route in &mut state.route {
+        if route.dst.is_some_and(|dst| matches!(dst, Destination::Prefix(IpNet::V6(_)))) {
+            route.nexthops.sort_by_cached_key(|hop| format!("{hop:?}"));
+        }
+    }
+}
+
 /// The entries that only one of two states has; none where they are equal.
 pub(crate) fn differences(netlink: &NodeState, iproute2: &NodeState) -> Vec<String> {
     fn compare<T: PartialEq + Debug>(key: &str, netlink: &[T], iproute2: &[T], found: &mut Vec<String>) {
+        let before = found.len();
         let mut only = |side: &str, these: &[T], those: &[T]| {
-            let missing = these.iter().filter(|entry| !those.contains(entry));
-            found.extend(missing.map(|entry| format!("{key}: only {side}: {entry:?}")));
+            let mut those: Vec<_> = those.iter().collect();
+            for entry in these {
+                match those.iter().position(|other| *other == entry) {
+                    Some(place) => drop(those.remove(place)),
+                    None => found.push(format!("{key}: only {side}: {entry:?}")),
+                }
+            }
         };
         only("netlink", netlink, iproute2);
         only("iproute2", iproute2, netlink);
-        if found.is_empty() && netlink != iproute2 {
-            found.push(format!("{key}: in another order, or another number of times"));
+        if found.len() == before && netlink != iproute2 {
+            let place = netlink.iter().zip(iproute2).position(|(one, other)| one != other);
+            let entry = place.and_then(|place| netlink.get(place));
+            found.push(format!("{key}: iproute2 has another order, from here on: {entry:?}"));
         }
     }
     let mut found = Vec::new();

@@ -27,6 +27,11 @@ impl Namespace {
         namespace
     }
 
+    /// Runs a shell script inside and returns what it printed; it must not fail.
+    pub(crate) fn shell(&self, script: &str) -> String {
+        self.run(&["sh", "-euc", script])
+    }
+
     /// Runs a program inside and returns what it printed; it must not fail.
     pub(crate) fn run(&self, command: &[&str]) -> String {
         let done =

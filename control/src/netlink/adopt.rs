@@ -1,0 +1,143 @@
+//! A list that was just read becomes what is known: the difference is applied, and what stayed the same is not touched.
+
+use super::changes::Changes;
+use super::family::Family;
+use super::object::Object;
+use super::store::Store;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Store {
+    /// Takes the objects of one kind over from `fresh`, a list that was just read and holds nothing else, and notes what
+    /// that changes.
+    pub(super) fn adopt(&mut self, object: Object, mut fresh: Self, changes: &mut Changes) {
+        match object {
+            Object::Links => {
+                let gone: Vec<_> =
+                    self.links.keys().filter(|index| !fresh.links.contains_key(index)).copied().collect();
+                for index in gone {
+                    self.remove_link(index, changes);
+                }
+                replace(&mut self.links, &mut fresh.links, &mut changes.links);
+            }
+            Object::Addresses => {
+                fresh.addresses.retain(|_, addresses| !addresses.is_empty());
+                self.addresses.retain(|_, addresses| !addresses.is_empty());
+                replace(&mut self.addresses, &mut fresh.addresses, &mut changes.addresses);
+            }
+            Object::Netconf4 | Object::Netconf6 => {
+                let family = if object == Object::Netconf4 { Family::Ipv4 } else { Family::Ipv6 };
+                // Both families share a map: those of the other stay.
+                fresh.netconf.extend(self.netconf.iter().filter(|((of, _), _)| *of != family));
+                replace(&mut self.netconf, &mut fresh.netconf, &mut changes.netconf);
+            }
+            Object::Rules4 => self.adopt_rules(Family::Ipv4, &mut fresh, changes),
+            Object::Rules6 => self.adopt_rules(Family::Ipv6, &mut fresh, changes),
+            Object::Neighbours => {
+                replace(&mut self.neighbours, &mut fresh.neighbours, &mut changes.neighbours);
+            }
+            Object::Fdb => replace(&mut self.fdb, &mut fresh.fdb, &mut changes.fdb),
+            Object::Nexthops => replace(&mut self.nexthops, &mut fresh.nexthops, &mut changes.nexthops),
+            Object::Routes4 => self.adopt_routes(Family::Ipv4, &mut fresh, changes),
+            Object::Routes6 => self.adopt_routes(Family::Ipv6, &mut fresh, changes),
+        }
+    }
+
+    fn adopt_rules(&mut self, family: Family, fresh: &mut Self, changes: &mut Changes) {
+        let (rules, fresh) = (&mut self.rules[family as usize], &mut fresh.rules[family as usize]);
+        if rules != fresh {
+            *rules = std::mem::take(fresh);
+            changes.rules.insert(family);
+        }
+    }
+
+    fn adopt_routes(&mut self, family: Family, fresh: &mut Self, changes: &mut Changes) {
+        let (routes, fresh) = (&mut self.routes[family as usize], &mut fresh.routes[family as usize]);
+        changes.routes.extend(routes.difference(fresh));
+        *routes = std::mem::take(fresh);
+    }
+}
+
+fn replace<K: Ord + Clone, V: PartialEq>(
+    map: &mut BTreeMap<K, V>,
+    fresh: &mut BTreeMap<K, V>,
+    changed: &mut BTreeSet<K>,
+) {
+    changed.extend(difference(map, fresh).cloned());
+    *map = std::mem::take(fresh);
+}
+
+/// The keys that only one of two maps has, or with another value.
+pub(super) fn difference<'a, K: Ord, V: PartialEq>(
+    one: &'a BTreeMap<K, V>,
+    other: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = &'a K> {
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    std::iter::from_fn(move || {
+        loop {
+            match (one.peek(), other.peek()) {
+                (Some((a, x)), Some((b, y))) if a == b => {
+                    let is_equal = x == y;
+                    let key = one.next().map(|(key, _)| key);
+                    other.next();
+                    if !is_equal {
+                        return key;
+                    }
+                }
+                (Some((a, _)), Some((b, _))) if a < b => return one.next().map(|(key, _)| key),
+                (Some(_), None) => return one.next().map(|(key, _)| key),
+                (_, Some(_)) => return other.next().map(|(key, _)| key),
+                (None, None) => return None,
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::netconf::Netconf;
+    use crate::netlink::store::tests::{link, store};
+    use crate::netlink::update::Update;
+
+    #[test]
+    fn the_difference_has_what_came_what_went_and_what_changed() {
+        let one = BTreeMap::from([(1, 'a'), (2, 'b'), (4, 'd'), (6, 'f')]);
+        let other = BTreeMap::from([(0, 'z'), (2, 'b'), (4, 'x'), (5, 'e'), (7, 'g')]);
+        assert_eq!(difference(&one, &other).copied().collect::<Vec<_>>(), [0, 1, 4, 5, 6, 7]);
+        assert_eq!(difference(&one, &one).next(), None);
+        assert_eq!(difference(&one, &BTreeMap::new()).count(), 4);
+    }
+
+    #[test]
+    fn an_equal_list_changes_nothing() {
+        let updates = || {
+            vec![
+                Update::Link(1, Box::new(link("eth0"))),
+                Update::Netconf((Family::Ipv4, 1), Netconf::default()),
+                Update::Netconf((Family::Ipv6, 1), Netconf::default()),
+            ]
+        };
+        let mut known = store(updates());
+        let mut changes = Changes::default();
+        for (object, update) in [Object::Links, Object::Netconf4, Object::Netconf6].into_iter().zip(updates())
+        {
+            known.adopt(object, store(vec![update]), &mut changes);
+        }
+        assert!(changes.is_empty(), "{changes:?}");
+        assert_eq!((known.links.len(), known.netconf.len()), (1, 2));
+    }
+
+    #[test]
+    fn a_list_is_taken_over_and_says_what_it_changed() {
+        let mut known =
+            store(vec![Update::Link(1, Box::new(link("eth0"))), Update::Link(2, Box::new(link("eth1")))]);
+        let fresh =
+            store(vec![Update::Link(2, Box::new(link("eth7"))), Update::Link(3, Box::new(link("eth2")))]);
+        let mut changes = Changes::default();
+        known.adopt(Object::Links, fresh, &mut changes);
+        assert_eq!(changes.links, BTreeSet::from([1, 2, 3]));
+        assert_eq!(known.links.keys().copied().collect::<Vec<_>>(), [2, 3]);
+        known.adopt(Object::Netconf4, Store::default(), &mut changes);
+        assert_eq!(known.links.len(), 2);
+    }
+}
