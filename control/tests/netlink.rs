@@ -202,7 +202,7 @@ fn lost_messages_are_made_up_for_without_ever_emptying_the_state() {
             let overruns = follower.counters().overruns;
             while follower.counters().overruns == overruns || follower.is_behind() {
                 follower.wait(Duration::from_millis(20)).expect("the kernel answers");
-                let routes = follower.store().route_count(Family::Ipv4);
+                let routes = follower.store().prefix_count(Family::Ipv4);
                 assert!(routes >= 2_000, "round {round}: {routes} routes while it catches up");
             }
             assert_followed(&here, &mut follower, &format!("round {round}"));
@@ -241,7 +241,7 @@ fn routes_that_go_without_a_message_are_missed() {
     here.enter(|| {
         here.shell(&one);
         let mut follower = Follower::open(FollowSettings::default()).expect("the kernel answers");
-        let routes = |follower: &Follower| follower.store().route_count(Family::Ipv4);
+        let routes = |follower: &Follower| follower.store().prefix_count(Family::Ipv4);
         assert!(routes(&follower) > 50);
         for (change, least, most) in [
             ("ip link set v0far down", 51, 99),

@@ -33,7 +33,10 @@ impl Store {
             Object::Rules4 => self.adopt_rules(Family::Ipv4, &mut fresh, changes),
             Object::Rules6 => self.adopt_rules(Family::Ipv6, &mut fresh, changes),
             Object::Neighbours => {
-                replace(&mut self.neighbours, &mut fresh.neighbours, &mut changes.neighbours);
+                for key in difference(self.neighbours.iter(), fresh.neighbours.iter()) {
+                    changes.neighbour(*key, self.neighbours.get(key), fresh.neighbours.get(key));
+                }
+                self.neighbours = fresh.neighbours;
             }
             Object::Fdb => replace(&mut self.fdb, &mut fresh.fdb, &mut changes.fdb),
             Object::Nexthops => replace(&mut self.nexthops, &mut fresh.nexthops, &mut changes.nexthops),
@@ -62,16 +65,16 @@ fn replace<K: Ord + Clone, V: PartialEq>(
     fresh: &mut BTreeMap<K, V>,
     changed: &mut BTreeSet<K>,
 ) {
-    changed.extend(difference(map, fresh).cloned());
+    changed.extend(difference(map.iter(), fresh.iter()).cloned());
     *map = std::mem::take(fresh);
 }
 
-/// The keys that only one of two maps has, or with another value.
-pub(super) fn difference<'a, K: Ord, V: PartialEq>(
-    one: &'a BTreeMap<K, V>,
-    other: &'a BTreeMap<K, V>,
-) -> impl Iterator<Item = &'a K> {
-    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+/// The keys that only one of two lists has, or with another value; both in the order of their keys.
+pub(super) fn difference<K: Ord, V: PartialEq>(
+    one: impl Iterator<Item = (K, V)>,
+    other: impl Iterator<Item = (K, V)>,
+) -> impl Iterator<Item = K> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
     std::iter::from_fn(move || {
         loop {
             match (one.peek(), other.peek()) {
@@ -103,9 +106,9 @@ mod tests {
     fn the_difference_has_what_came_what_went_and_what_changed() {
         let one = BTreeMap::from([(1, 'a'), (2, 'b'), (4, 'd'), (6, 'f')]);
         let other = BTreeMap::from([(0, 'z'), (2, 'b'), (4, 'x'), (5, 'e'), (7, 'g')]);
-        assert_eq!(difference(&one, &other).copied().collect::<Vec<_>>(), [0, 1, 4, 5, 6, 7]);
-        assert_eq!(difference(&one, &one).next(), None);
-        assert_eq!(difference(&one, &BTreeMap::new()).count(), 4);
+        assert_eq!(difference(one.iter(), other.iter()).copied().collect::<Vec<_>>(), [0, 1, 4, 5, 6, 7]);
+        assert_eq!(difference(one.iter(), one.iter()).next(), None);
+        assert_eq!(difference(one.iter(), BTreeMap::new().iter()).count(), 4);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The two address families.
 
+use ipnet::IpNet;
+
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
@@ -19,6 +21,14 @@ impl Family {
             2 => Some(Self::Ipv4),
             10 => Some(Self::Ipv6),
             _ => None,
+        }
+    }
+
+    /// That of a prefix.
+    pub fn of(prefix: IpNet) -> Self {
+        match prefix {
+            IpNet::V4(_) => Self::Ipv4,
+            IpNet::V6(_) => Self::Ipv6,
         }
     }
 

@@ -151,26 +151,45 @@ impl Follower {
 
     /// Waits for changes, at most for `timeout`, takes them in, and says what they touch; nothing where the time is over.
     ///
-    /// What a message says is handed out as soon as there is nothing more to read, or after 5 ms. What has to be listed
-    /// again follows 2 ms after the last message that made it doubtful, or 20 ms after the first.
+    /// A single change is handed out at once. Of a burst, what has come until there is nothing more to read, or within
+    /// 5 ms, is handed out together. What has to be listed again follows 2 ms after the last message that made it doubtful,
+    /// or 20 ms after the first.
     pub fn wait(&mut self, timeout: Duration) -> Result<Changes, NetlinkError> {
         let deadline = Instant::now() + timeout;
         let mut changes = Changes::default();
         loop {
-            let now = Instant::now();
-            let settle_at = self.settle_at();
-            let until = settle_at.map_or(deadline, |at| at.min(deadline));
-            self.poll(until.saturating_duration_since(now))?;
-            let drained = self.drain(&mut changes)?;
-            let is_due = self.settle_at().is_some_and(|at| at <= Instant::now());
-            // Lost messages are made up for only once nothing older than the lists is left to be read.
-            if drained.is_all && is_due {
-                self.settle(&mut changes)?;
-            }
+            let until = self.next_deadline().map_or(deadline, |at| at.min(deadline));
+            self.poll(until.saturating_duration_since(Instant::now()))?;
+            self.take_into(&mut changes)?;
             if !changes.is_empty() || Instant::now() >= deadline {
                 return Ok(changes);
             }
         }
+    }
+
+    /// Takes in what there is without waiting for more, for a caller that waits for several things itself: until this is
+    /// readable ([`AsFd`]), or until [`Self::next_deadline`].
+    pub fn take(&mut self) -> Result<Changes, NetlinkError> {
+        let mut changes = Changes::default();
+        self.take_into(&mut changes)?;
+        Ok(changes)
+    }
+
+    /// When to call [`Self::take`] even though there are no events: something is to be listed again then.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let doubt = self.doubtful_since.map(|(first, last)| (last + QUIET).min(first + AT_LATEST));
+        let recheck = self.rechecks.values().map(|(at, _)| *at).min();
+        doubt.into_iter().chain(recheck).min()
+    }
+
+    fn take_into(&mut self, changes: &mut Changes) -> Result<(), NetlinkError> {
+        let drained = self.drain(changes)?;
+        let is_due = self.next_deadline().is_some_and(|at| at <= Instant::now());
+        // Lost messages are made up for only once nothing older than the lists is left to be read.
+        if drained.is_all && is_due {
+            self.settle(changes)?;
+        }
+        Ok(())
     }
 
     fn poll(&self, timeout: Duration) -> Result<(), NetlinkError> {
@@ -211,12 +230,6 @@ impl Follower {
             let first = self.doubtful_since.map_or(now, |(first, _)| first);
             self.doubtful_since = Some((first, now));
         }
-    }
-
-    fn settle_at(&self) -> Option<Instant> {
-        let doubt = self.doubtful_since.map(|(first, last)| (last + QUIET).min(first + AT_LATEST));
-        let recheck = self.rechecks.values().map(|(at, _)| *at).min();
-        doubt.into_iter().chain(recheck).min()
     }
 
     /// Lists what is doubtful again.

@@ -20,6 +20,7 @@ mod netconf;
 mod nexthop;
 mod node_state;
 mod object;
+mod prefixes;
 mod route;
 mod routes;
 mod rule;
@@ -37,7 +38,7 @@ pub use neighbour::{Fdb, FdbKey, FdbTable, Neighbour, Remote};
 pub use netconf::Netconf;
 pub use nexthop::Nexthop;
 pub use object::Object;
-pub use route::{Hop, RouteBody, RouteKey};
+pub use route::{Hop, Route};
 pub use store::Store;
 
 use dump::Requests;

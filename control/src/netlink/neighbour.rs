@@ -19,18 +19,20 @@ const NDA_SRC_VNI: u16 = 11;
 const NDA_NH_ID: u16 = 13;
 const NDA_FLAGS_EXT: u16 = 15;
 
+const NUD_INCOMPLETE: u16 = 0x01;
+const NUD_FAILED: u16 = 0x20;
 const NUD_NOARP: u16 = 0x40;
 const NUD_PERMANENT: u16 = 0x80;
 const NUD_STALE: u16 = 0x04;
 const NUD_REACHABLE: u16 = 0x02;
 
 const NUD_NAMES: [(u16, &str); 8] = [
-    (0x01, "INCOMPLETE"),
+    (NUD_INCOMPLETE, "INCOMPLETE"),
     (NUD_REACHABLE, "REACHABLE"),
     (NUD_STALE, "STALE"),
     (0x08, "DELAY"),
     (0x10, "PROBE"),
-    (0x20, "FAILED"),
+    (NUD_FAILED, "FAILED"),
     (NUD_NOARP, "NOARP"),
     (NUD_PERMANENT, "PERMANENT"),
 ];
@@ -163,6 +165,12 @@ impl NeighbourMessage {
 }
 
 impl Neighbour {
+    /// The hardware address to send to; None while the kernel could not.
+    pub fn usable_lladdr(&self) -> Option<&LinkAddress> {
+        let is_resolved = self.state != 0 && self.state & (NUD_INCOMPLETE | NUD_FAILED) == 0;
+        self.lladdr.as_ref().filter(|_| is_resolved)
+    }
+
     /// As `ip -j neigh` prints it.
     pub(super) fn entry(&self, dst: IpAddr, dev: String) -> NeighbourEntry {
         let names =

@@ -3,7 +3,8 @@
 use super::family::Family;
 use super::netconf;
 use super::nexthop::Nexthop;
-use super::route::{Hop, RouteBody, RouteKey};
+use super::route::{Hop, Route};
+use super::routes::Routes;
 use super::store::Store;
 use crate::state::{
     Destination, Encap, GroupMember, LinkEntry, NetconfEntry, NextHopEntry, NexthopEntry, NodeState,
@@ -15,13 +16,15 @@ use std::net::IpAddr;
 impl Store {
     /// Everything, in the types that a state file is parsed into.
     pub fn node_state(&self) -> NodeState {
+        NodeState { route: self.all_route_entries().collect(), ..self.node_state_without_routes() }
+    }
+
+    /// Everything but the routes: what a node with a million of them can afford to look at as a whole.
+    pub fn node_state_without_routes(&self) -> NodeState {
         let [rules4, rules6] = &self.rules;
-        let routes = [Family::Ipv4, Family::Ipv6].into_iter().flat_map(|family| self.routes(family));
         NodeState {
             addr: self.links.keys().filter_map(|index| self.link_entry(*index)).collect(),
-            route: routes
-                .flat_map(|(key, bodies)| bodies.iter().map(|body| self.route_entry(key, body)))
-                .collect(),
+            route: Vec::new(),
             rule: Some(rules4.clone()),
             rule6: Some(rules6.clone()),
             neigh: self
@@ -33,6 +36,21 @@ impl Store {
             nexthop: self.nexthops.iter().map(|(id, nexthop)| self.nexthop_entry(*id, nexthop)).collect(),
             netconf: self.netconf.keys().map(|key| self.netconf_entry(*key)).collect(),
         }
+    }
+
+    /// The routes of a prefix, in the order in which the kernel prefers them: of those for one TOS before those for all, and
+    /// the least metric first.
+    pub fn route_entries(&self, table: TableId, destination: IpNet) -> Vec<RouteEntry> {
+        let routes = self.routes_of(table, destination).iter();
+        routes.map(|route| self.route_entry(table, destination, route)).collect()
+    }
+
+    /// All routes of both families, made one after the other; those of a prefix as [`Self::route_entries`] has them.
+    pub fn all_route_entries(&self) -> impl Iterator<Item = RouteEntry> {
+        let prefixes = self.routes.iter().flat_map(Routes::iter);
+        prefixes.flat_map(move |((table, destination), routes)| {
+            routes.iter().map(move |route| self.route_entry(table, destination, route))
+        })
     }
 
     /// A link's name; what iproute2 says of one that it does not know.
@@ -52,28 +70,28 @@ impl Store {
     }
 
     /// A route as `ip -j -d route show table all` prints it.
-    pub fn route_entry(&self, key: &RouteKey, body: &RouteBody) -> RouteEntry {
-        let is_ipv6 = key.family() == Family::Ipv6;
+    fn route_entry(&self, table: TableId, prefix: IpNet, route: &Route) -> RouteEntry {
+        let is_ipv6 = Family::of(prefix) == Family::Ipv6;
         let mut entry = RouteEntry {
-            kind: Some(body.kind),
-            dst: Some(destination(key.destination)),
-            from: body.from.map(|prefix| Destination::Prefix(prefix.into())),
-            table: TableId::new(key.table),
+            kind: Some(route.kind),
+            dst: Some(destination(prefix)),
+            from: route.from.map(|prefix| Destination::Prefix(prefix.into())),
+            table: Some(table),
             // IPv6 routes always have one, if only 0.
-            metric: Some(key.metric).filter(|metric| is_ipv6 || *metric != 0),
-            tos: (key.tos != 0).then_some(Tos::Byte(key.tos)),
-            protocol: Some(Protocol::of_kernel(body.protocol)),
-            scope: Some(Scope(body.scope)),
-            prefsrc: body.prefsrc,
-            nhid: body.nhid,
-            flags: body.flags,
-            metrics: body.metrics,
-            pref: body.pref,
+            metric: Some(route.metric).filter(|metric| is_ipv6 || *metric != 0),
+            tos: (route.tos != 0).then_some(Tos::Byte(route.tos)),
+            protocol: Some(Protocol::of_kernel(route.protocol)),
+            scope: Some(Scope(route.scope)),
+            prefsrc: route.prefsrc,
+            nhid: route.nhid,
+            flags: route.flags,
+            metrics: route.metrics,
+            pref: route.pref,
             ..RouteEntry::default()
         };
-        if body.is_multipath {
-            entry.nexthops = body.hops.iter().map(|hop| self.hop_entry(is_ipv6, hop)).collect();
-        } else if let Some(hop) = body.hops.first() {
+        if route.is_multipath {
+            entry.nexthops = route.hops.iter().map(|hop| self.hop_entry(is_ipv6, hop)).collect();
+        } else if let Some(hop) = route.hops.first() {
             (entry.gateway, entry.via) = gateway(is_ipv6, hop.gateway);
             entry.dev = hop.link.map(|link| self.name(link));
             entry.encap = hop.encap.map(Encap::of_kernel);

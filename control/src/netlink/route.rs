@@ -3,8 +3,9 @@
 use super::attribute::{Attribute, Attributes, Malformed, split, word};
 use super::family::Family;
 use super::message::{Message, NLM_F_APPEND, NLM_F_CREATE, NLM_F_MULTI, NLM_F_REPLACE};
-use crate::state::{HopFlags, Mtu, Preference, RouteKind, RouteMetrics};
+use crate::state::{HopFlags, Mtu, Preference, RouteKind, RouteMetrics, TableId};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 const RTA_DST: u16 = 1;
@@ -24,22 +25,13 @@ const RTA_NH_ID: u16 = 30;
 /// A copy that the kernel made for one destination, no route.
 const RTM_F_CLONED: u32 = 0x200;
 
-/// Which routes: those that replace, precede or follow one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RouteKey {
-    /// The table, from 1.
-    pub table: u32,
-    /// Where it leads to; 0/0 is the default.
-    pub destination: IpNet,
+/// A route: all but its prefix and table. Most routes of a node say one of a few things.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Route {
     /// Packets of this TOS only; 0: all.
     pub tos: u8,
     /// The least is preferred.
     pub metric: u32,
-}
-
-/// What a route says of the packets that it is for. Most routes of a node say one of a few things.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RouteBody {
     /// What it does.
     pub kind: RouteKind,
     /// Who made it, by the kernel's number.
@@ -79,15 +71,17 @@ pub struct Hop {
     pub encap: Option<u16>,
 }
 
-/// A route, and how a message about it relates to others of its key.
+/// A route, and how a message about it relates to others of its prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RouteMessage {
-    pub(super) key: RouteKey,
-    pub(super) body: RouteBody,
+    pub(super) table: TableId,
+    /// Where it leads to; 0/0 is the default.
+    pub(super) destination: IpNet,
+    pub(super) route: Route,
     pub(super) placement: Placement,
 }
 
-/// Where a new route goes among those of its key.
+/// Where a new route goes among those of its prefix, TOS and metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placement {
     /// Behind them, whatever they are: a list names each once.
@@ -108,8 +102,10 @@ impl RouteMessage {
         let (length, source_length, tos) = (header[1], header[2], header[3]);
         let flags = word(header, 8);
         let Some(kind) = route_kind(header[7]).filter(|_| flags & RTM_F_CLONED == 0) else { return Ok(None) };
-        let mut key = RouteKey { table: header[4].into(), destination: any(family), tos, metric: 0 };
-        let mut body = RouteBody {
+        let mut table = u32::from(header[4]);
+        let mut route = Route {
+            tos,
+            metric: 0,
             kind,
             protocol: header[5],
             scope: header[6],
@@ -122,35 +118,36 @@ impl RouteMessage {
             metrics: RouteMetrics::default(),
             pref: None,
         };
-        let mut hop = Hop { gateway: None, link: None, weight: 1, flags: body.flags, encap: None };
+        let mut hop = Hop { gateway: None, link: None, weight: 1, flags: route.flags, encap: None };
         let mut destination = None;
         for attribute in attributes {
             let attribute = attribute?;
             match attribute.kind {
                 RTA_DST => destination = Some(attribute),
-                RTA_SRC => body.from = source(attribute, source_length)?,
-                RTA_PRIORITY => key.metric = attribute.u32()?,
-                RTA_TABLE => key.table = attribute.u32()?,
-                RTA_PREFSRC => body.prefsrc = Some(attribute.address()?),
-                RTA_METRICS => body.metrics = metrics(attribute.nested())?,
-                RTA_NH_ID => body.nhid = Some(attribute.u32()?),
-                RTA_PREF => body.pref = Some(preference(attribute.u8()?)),
+                RTA_SRC => route.from = source(attribute, source_length)?,
+                RTA_PRIORITY => route.metric = attribute.u32()?,
+                RTA_TABLE => table = attribute.u32()?,
+                RTA_PREFSRC => route.prefsrc = Some(attribute.address()?),
+                RTA_METRICS => route.metrics = metrics(attribute.nested())?,
+                RTA_NH_ID => route.nhid = Some(attribute.u32()?),
+                RTA_PREF => route.pref = Some(preference(attribute.u8()?)),
                 RTA_MULTIPATH => {
-                    body.hops = multipath(attribute.value)?;
-                    body.is_multipath = true;
+                    route.hops = multipath(attribute.value)?;
+                    route.is_multipath = true;
                 }
                 _ => hop.read(attribute)?,
             }
         }
-        if let Some(attribute) = destination {
-            let prefix = IpNet::new(attribute.address()?, length)
-                .map_err(|_| Malformed::Range { kind: RTA_DST, value: length.into() })?;
-            key.destination = prefix.trunc();
-        } else if length != 0 {
-            return Err(Malformed::Missing(RTA_DST));
-        }
-        if !body.is_multipath && (hop.link.is_some() || hop.gateway.is_some() || hop.encap.is_some()) {
-            body.hops.push(hop);
+        let destination = match destination {
+            Some(attribute) => IpNet::new(attribute.address()?, length)
+                .map_err(|_| Malformed::Range { kind: RTA_DST, value: length.into() })?
+                .trunc(),
+            None if length != 0 => return Err(Malformed::Missing(RTA_DST)),
+            None => any(family),
+        };
+        let table = TableId::new(table).ok_or(Malformed::Range { kind: RTA_TABLE, value: table })?;
+        if !route.is_multipath && (hop.link.is_some() || hop.gateway.is_some() || hop.encap.is_some()) {
+            route.hops.push(hop);
         }
         let placement = match message.flags {
             flags if flags & NLM_F_MULTI != 0 => Placement::Listed,
@@ -160,24 +157,32 @@ impl RouteMessage {
             }
             _ => Placement::Last,
         };
-        Ok(Some(Self { key, body, placement }))
+        Ok(Some(Self { table, destination, route, placement }))
     }
 }
 
-impl RouteKey {
-    /// Of the destination.
-    pub fn family(&self) -> Family {
-        match self.destination {
-            IpNet::V4(_) => Family::Ipv4,
-            IpNet::V6(_) => Family::Ipv6,
-        }
+impl RouteMessage {
+    /// The prefix, in its table.
+    pub(super) fn prefix(&self) -> (TableId, IpNet) {
+        (self.table, self.destination)
+    }
+
+    /// That of the destination.
+    pub(super) fn family(&self) -> Family {
+        Family::of(self.destination)
     }
 }
 
-impl RouteBody {
+impl Route {
+    /// The place among the routes of a prefix: those for one TOS before those for all, and the least metric first.
+    pub(super) fn rank(&self) -> (Reverse<u8>, u32) {
+        (Reverse(self.tos), self.metric)
+    }
+
     /// Whether it is the same route, whatever the state of its links.
     pub(super) fn is_same_route(&self, other: &Self) -> bool {
-        self.kind == other.kind
+        self.rank() == other.rank()
+            && self.kind == other.kind
             && self.protocol == other.protocol
             && self.scope == other.scope
             && self.prefsrc == other.prefsrc
@@ -195,7 +200,8 @@ impl RouteBody {
 
     /// Whether all next hops of `other` are among these, so that this is `other` with next hops added.
     pub(super) fn extends(&self, other: &Self) -> bool {
-        self.kind == other.kind
+        self.rank() == other.rank()
+            && self.kind == other.kind
             && self.from == other.from
             && self.nhid == other.nhid
             && !other.hops.is_empty()

@@ -1,21 +1,26 @@
 //! The routes of one family, kept in step with what the kernel says of them.
 //!
-//! Several routes may have one key (table, destination, TOS, metric); the kernel prefers them in an order that messages
-//! tell only by their flags: a new one goes last, first, or in the place of another.
+//! A prefix may have several routes; of equal TOS and metric the kernel prefers them in an order that messages tell only
+//! by their flags: a new one goes last, first, or in the place of another.
 
 use super::family::Family;
-use super::route::{Placement, RouteBody, RouteKey, RouteMessage};
+use super::prefixes::Prefixes;
+use super::route::{Placement, Route, RouteMessage};
+use crate::state::TableId;
+use ipnet::IpNet;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// The routes of one key, the preferred first. Equal lists are one: a million routes share a few.
-pub(super) type Aliases = Arc<Vec<RouteBody>>;
+/// The routes of one prefix, the preferred first. Equal lists are one: a million prefixes share a few.
+pub(super) type Aliases = Arc<Vec<Route>>;
 
 /// The routes of one family.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Routes {
-    by_key: BTreeMap<RouteKey, Aliases>,
+    tables: BTreeMap<TableId, Prefixes<Aliases>>,
     lists: HashSet<Aliases>,
+    /// Prefixes of all tables.
+    count: usize,
 }
 
 /// What a message did.
@@ -23,81 +28,88 @@ pub(super) struct Routes {
 pub(super) enum Applied {
     /// Nothing is other than before.
     Nothing,
-    /// Its key's routes are.
+    /// The routes of its prefix are.
     Changed,
     /// It does not fit what is known, so something was missed: the routes must be listed anew.
     Unknown,
 }
 
 impl Routes {
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&RouteKey, &[RouteBody])> {
-        self.by_key.iter().map(|(key, aliases)| (key, aliases.as_slice()))
+    /// The routes of a prefix, the preferred first.
+    pub(super) fn of_prefix(&self, table: TableId, destination: IpNet) -> &[Route] {
+        self.get(table, destination).map_or(&[], |aliases| aliases.as_slice())
     }
 
+    /// All prefixes with their routes, by table.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ((TableId, IpNet), &[Route])> {
+        self.tables.iter().flat_map(|(table, prefixes)| {
+            prefixes.iter().map(|(destination, aliases)| ((*table, destination), aliases.as_slice()))
+        })
+    }
+
+    /// How many prefixes there are.
     pub(super) fn len(&self) -> usize {
-        self.by_key.len()
+        self.count
     }
 
-    /// The keys whose routes differ between the two.
-    pub(super) fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = RouteKey> + 'a {
-        super::adopt::difference(&self.by_key, &other.by_key).copied()
+    /// The prefixes whose routes differ between the two.
+    pub(super) fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (TableId, IpNet)> + 'a {
+        super::adopt::difference(self.iter(), other.iter())
     }
 
     /// A route that is there now.
     pub(super) fn add(&mut self, message: RouteMessage) -> Applied {
-        let RouteMessage { key, body, placement } = message;
-        let Some(old) = self.by_key.get(&key).map(Arc::clone) else {
-            self.set(key, vec![body]);
-            return Applied::Changed;
-        };
+        let ((table, destination), family) = (message.prefix(), message.family());
+        let RouteMessage { route, placement, .. } = message;
+        let mut aliases = self.of_prefix(table, destination).to_vec();
+        // Those of its TOS and metric.
+        let start = aliases.partition_point(|alias| alias.rank() < route.rank());
+        let end = aliases.partition_point(|alias| alias.rank() <= route.rank());
         if placement == Placement::Listed {
             // IPv6 may have two that are equal.
-            let mut aliases = old.as_slice().to_vec();
-            aliases.push(body);
-            self.set(key, aliases);
+            aliases.insert(end, route);
+            self.set(table, destination, aliases);
             return Applied::Changed;
         }
-        let place = old.iter().position(|alias| alias.is_same_route(&body));
+        let old = &aliases[start..end];
+        let place = old.iter().position(|alias| alias.is_same_route(&route));
         // A message that names all next hops of a route to which some were added.
-        let place = place.or_else(|| match key.family() {
-            Family::Ipv6 => old.iter().position(|alias| body.extends(alias)),
+        let place = place.or_else(|| match family {
+            Family::Ipv6 => old.iter().position(|alias| route.extends(alias)),
             Family::Ipv4 => None,
         });
         // The routes of a nexthop object are told anew when it is replaced.
         let replaces = placement == Placement::Replace;
         let place = place.or_else(|| {
-            let nhid = body.nhid.filter(|_| replaces)?;
+            let nhid = route.nhid.filter(|_| replaces)?;
             old.iter().position(|alias| alias.nhid == Some(nhid))
         });
-        let replaced = if replaces { replaced(&old, &body, key.family()) } else { None };
+        let replaced = if replaces { replaced(old, &route, family) } else { None };
         // The kernel replaces one of several, and tells the routes of an object anew, with the same flag.
         if place.is_some() && replaced.is_some() && place != replaced {
             return Applied::Unknown;
         }
-        let mut aliases = old.as_slice().to_vec();
         match (place.or(replaced), placement) {
-            (Some(place), _) => aliases[place] = body,
-            (None, Placement::First) => aliases.insert(0, body),
-            (None, Placement::Listed | Placement::Last | Placement::Replace) => aliases.push(body),
+            (Some(place), _) if old.get(place) == Some(&route) => return Applied::Nothing,
+            (Some(place), _) => aliases[start + place] = route,
+            (None, Placement::First) => aliases.insert(start, route),
+            (None, Placement::Listed | Placement::Last | Placement::Replace) => aliases.insert(end, route),
         }
-        if aliases == *old {
-            return Applied::Nothing;
-        }
-        self.set(key, aliases);
+        self.set(table, destination, aliases);
         Applied::Changed
     }
 
     /// A route that is gone.
     pub(super) fn remove(&mut self, message: &RouteMessage) -> Applied {
-        let RouteMessage { key, body, .. } = message;
-        let Some(old) = self.by_key.get(key).map(Arc::clone) else { return Applied::Unknown };
-        let mut aliases = old.as_slice().to_vec();
-        if let Some(place) = aliases.iter().position(|alias| alias.is_same_route(body)) {
+        let ((table, destination), route) = (message.prefix(), &message.route);
+        let mut aliases = self.of_prefix(table, destination).to_vec();
+        let mut of_rank = (0..aliases.len()).filter(|place| aliases[*place].rank() == route.rank());
+        if let Some(place) = aliases.iter().position(|alias| alias.is_same_route(route)) {
             aliases.remove(place);
-        } else if let Some(place) = aliases.iter().position(|alias| alias.extends(body)) {
+        } else if let Some(place) = aliases.iter().position(|alias| alias.extends(route)) {
             // Some of its next hops, of IPv6.
             let alias = &mut aliases[place];
-            alias.hops.retain(|hop| !body.hops.iter().any(|gone| gone.is_same_hop(hop)));
+            alias.hops.retain(|hop| !route.hops.iter().any(|gone| gone.is_same_hop(hop)));
             match alias.hops.as_mut_slice() {
                 [] => drop(aliases.remove(place)),
                 [hop] => {
@@ -108,25 +120,37 @@ impl Routes {
                 }
                 _ => {}
             }
-        } else if let ([_], None) = (aliases.as_slice(), body.from) {
+        } else if let (Some(place), None, None) = (of_rank.next(), of_rank.next(), route.from) {
             // The kernel may tell a dying route otherwise than it told the living one.
-            aliases.clear();
+            aliases.remove(place);
         } else {
             return Applied::Unknown;
         }
-        self.set(*key, aliases);
+        self.set(table, destination, aliases);
         Applied::Changed
     }
 
-    fn set(&mut self, key: RouteKey, aliases: Vec<RouteBody>) {
+    fn get(&self, table: TableId, destination: IpNet) -> Option<&Aliases> {
+        self.tables.get(&table)?.get(destination)
+    }
+
+    fn set(&mut self, table: TableId, destination: IpNet, aliases: Vec<Route>) {
         let old = if aliases.is_empty() {
-            self.by_key.remove(&key)
+            let Some(prefixes) = self.tables.get_mut(&table) else { return };
+            let old = prefixes.remove(destination);
+            if prefixes.is_empty() {
+                self.tables.remove(&table);
+            }
+            self.count -= usize::from(old.is_some());
+            old
         } else {
             let shared = self.lists.get(&aliases).map_or_else(|| Arc::new(aliases), Arc::clone);
             self.lists.insert(Arc::clone(&shared));
-            self.by_key.insert(key, shared)
+            let old = self.tables.entry(table).or_default().insert(destination, shared);
+            self.count += usize::from(old.is_none());
+            old
         };
-        // The last route that said so is gone: one count is ours, the other the set's.
+        // The last prefix with these routes is gone: one count is ours, the other the set's.
         if let Some(old) = old.filter(|old| Arc::strong_count(old) == 2) {
             self.lists.remove(&old);
         }
@@ -135,12 +159,12 @@ impl Routes {
 
 /// Which of several the kernel replaces: the first; of IPv6 the first for the same sources, with a gateway where the new
 /// one has a gateway (those share their flows), else any.
-fn replaced(aliases: &[RouteBody], body: &RouteBody, family: Family) -> Option<usize> {
+fn replaced(aliases: &[Route], route: &Route, family: Family) -> Option<usize> {
     if family == Family::Ipv4 {
         return (!aliases.is_empty()).then_some(0);
     }
-    let shares = |body: &RouteBody| body.nhid.is_none() && body.hops.iter().any(|hop| hop.gateway.is_some());
-    let is_alike = |alias: &RouteBody| alias.from == body.from && shares(alias) == shares(body);
+    let shares = |route: &Route| route.nhid.is_none() && route.hops.iter().any(|hop| hop.gateway.is_some());
+    let is_alike = |alias: &Route| alias.from == route.from && shares(alias) == shares(route);
     let alike = aliases.iter().position(is_alike);
-    alike.or_else(|| aliases.iter().position(|alias| alias.from == body.from))
+    alike.or_else(|| aliases.iter().position(|alias| alias.from == route.from))
 }

@@ -11,10 +11,11 @@ use super::neighbour::{Fdb, FdbKey, FdbTable, Neighbour};
 use super::netconf::Netconf;
 use super::nexthop::Nexthop;
 use super::object::Object;
-use super::route::{RouteBody, RouteKey};
+use super::route::Route;
 use super::routes::{Applied, Routes};
 use super::update::Update;
-use crate::state::{AddressEntry, RuleEntry};
+use crate::state::{AddressEntry, RuleEntry, TableId};
+use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -39,13 +40,29 @@ impl Store {
         &self.links
     }
 
-    /// Routes of a family: those of one key in the order in which the kernel prefers them.
-    pub fn routes(&self, family: Family) -> impl Iterator<Item = (&RouteKey, &[RouteBody])> {
+    /// The number of the link of this name.
+    pub fn link_number(&self, name: &str) -> Option<u32> {
+        self.links.iter().find(|(_, link)| link.entry.ifname == name).map(|(number, _)| *number)
+    }
+
+    /// Neighbours by link and address.
+    pub fn neighbours(&self) -> &BTreeMap<(u32, IpAddr), Neighbour> {
+        &self.neighbours
+    }
+
+    /// The routes of a prefix, in the order in which the kernel prefers them: those for one TOS before those for all, and
+    /// the least metric first.
+    pub fn routes_of(&self, table: TableId, destination: IpNet) -> &[Route] {
+        self.routes[Family::of(destination) as usize].of_prefix(table, destination)
+    }
+
+    /// All prefixes of a family that have routes, by table, with those routes.
+    pub fn routes(&self, family: Family) -> impl Iterator<Item = ((TableId, IpNet), &[Route])> {
         self.routes[family as usize].iter()
     }
 
-    /// How many routes a family has, several of one key counted as one.
-    pub fn route_count(&self, family: Family) -> usize {
+    /// How many prefixes of a family have routes, those of each table counted.
+    pub fn prefix_count(&self, family: Family) -> usize {
         self.routes[family as usize].len()
     }
 
@@ -105,25 +122,36 @@ impl Store {
                 Applied::Changed
             }
             Update::Neighbour(key, neighbour) => {
-                put(&mut self.neighbours, key, neighbour, &mut changes.neighbours)
+                if self.neighbours.get(&key) == Some(&neighbour) {
+                    return Applied::Nothing;
+                }
+                changes.neighbour(key, self.neighbours.get(&key), Some(&neighbour));
+                self.neighbours.insert(key, neighbour);
+                Applied::Changed
             }
-            Update::NeighbourGone(key) => remove(&mut self.neighbours, &key, &mut changes.neighbours),
+            Update::NeighbourGone(key) => {
+                let gone = self.neighbours.remove(&key);
+                if gone.is_some() {
+                    changes.neighbour(key, gone.as_ref(), None);
+                }
+                Applied::of(gone.is_some())
+            }
             Update::Fdb(key, entry) => put(&mut self.fdb, key, entry, &mut changes.fdb),
             Update::FdbGone(key) => remove(&mut self.fdb, &key, &mut changes.fdb),
             Update::Nexthop(id, nexthop) => put(&mut self.nexthops, id, nexthop, &mut changes.nexthops),
             Update::NexthopGone(id) => remove(&mut self.nexthops, &id, &mut changes.nexthops),
             Update::Route(message) => {
-                let (key, routes) = (message.key, &mut self.routes[message.key.family() as usize]);
-                let applied = routes.add(message);
+                let (prefix, family) = (message.prefix(), message.family());
+                let applied = self.routes[family as usize].add(message);
                 if applied == Applied::Changed {
-                    changes.routes.insert(key);
+                    changes.routes.insert(prefix);
                 }
                 applied
             }
             Update::RouteGone(message) => {
-                let applied = self.routes[message.key.family() as usize].remove(&message);
+                let applied = self.routes[message.family() as usize].remove(&message);
                 if applied == Applied::Changed {
-                    changes.routes.insert(message.key);
+                    changes.routes.insert(message.prefix());
                 }
                 applied
             }
@@ -138,7 +166,13 @@ impl Store {
         }
         let gone =
             |table: &FdbTable| matches!(table, FdbTable::Bridge(of) | FdbTable::Link(of) if *of == index);
-        self.neighbours.retain(|key, _| key.0 != index || !changes.neighbours.insert(*key));
+        self.neighbours.retain(|key, neighbour| {
+            let is_gone = key.0 == index;
+            if is_gone {
+                changes.neighbour(*key, Some(neighbour), None);
+            }
+            !is_gone
+        });
         self.fdb.retain(|key, entry| {
             let is_gone = gone(&key.table) || entry.link == index;
             if is_gone {
@@ -247,13 +281,11 @@ pub(super) mod tests {
         });
         let hops: Vec<_> = hops.collect();
         RouteMessage {
-            key: RouteKey {
-                table: 254,
-                destination: destination.parse().expect("a prefix"),
+            table: TableId::MAIN,
+            destination: destination.parse().expect("a prefix"),
+            route: Route {
                 tos: 0,
                 metric: 0,
-            },
-            body: RouteBody {
                 kind: RouteKind::Unicast,
                 protocol: 3,
                 scope: 0,
@@ -280,11 +312,11 @@ pub(super) mod tests {
 
     /// The gateways of a family's routes: next hops of one route joined, routes in order of preference.
     fn gateways(store: &Store, family: Family) -> Vec<String> {
-        let text = |body: &RouteBody| {
-            let gateways = body.hops.iter().filter_map(|hop| hop.gateway).map(|gateway| gateway.to_string());
+        let text = |route: &Route| {
+            let gateways = route.hops.iter().filter_map(|hop| hop.gateway).map(|gateway| gateway.to_string());
             gateways.collect::<Vec<_>>().join("+")
         };
-        store.routes(family).flat_map(|(_, bodies)| bodies.iter().map(text)).collect()
+        store.routes(family).flat_map(|(_, routes)| routes.iter().map(text)).collect()
     }
 
     const FOUR: &str = "10.0.0.0/8";
@@ -304,7 +336,7 @@ pub(super) mod tests {
         assert_eq!(remove(&mut store, FOUR, &["1.1.1.9"]), Applied::Unknown);
         remove(&mut store, FOUR, &["1.1.1.4"]);
         remove(&mut store, FOUR, &["1.1.1.2"]);
-        assert_eq!(store.route_count(Family::Ipv4), 0);
+        assert_eq!(store.prefix_count(Family::Ipv4), 0);
         assert_eq!(remove(&mut store, FOUR, &["1.1.1.2"]), Applied::Unknown);
     }
 
@@ -318,7 +350,7 @@ pub(super) mod tests {
             assert_eq!(add(&mut store, FOUR, &["1.1.1.2"], placement), Applied::Nothing);
         }
         let mut dead = route(FOUR, &["1.1.1.2"], Placement::Last);
-        dead.body.hops[0].flags.dead = true;
+        dead.route.hops[0].flags.dead = true;
         assert_eq!(store.apply(Update::Route(dead), &mut Changes::default()), Applied::Changed);
         assert_eq!(gateways(&store, Family::Ipv4), ["1.1.1.1", "1.1.1.2"]);
         assert_eq!(remove(&mut store, FOUR, &["1.1.1.2"]), Applied::Changed);
@@ -333,12 +365,12 @@ pub(super) mod tests {
         assert_eq!(gateways(&store, Family::Ipv6), ["fe80::2+fe80::1"]);
         remove(&mut store, SIX, &["fe80::2"]);
         assert_eq!(gateways(&store, Family::Ipv6), ["fe80::1"]);
-        let (_, bodies) = store.routes(Family::Ipv6).next().expect("a route");
-        assert!(!bodies[0].is_multipath);
+        let (_, routes) = store.routes(Family::Ipv6).next().expect("a route");
+        assert!(!routes[0].is_multipath);
         add(&mut store, SIX, &["fe80::3", "fe80::4"], Placement::Replace);
         assert_eq!(gateways(&store, Family::Ipv6), ["fe80::3+fe80::4"]);
         remove(&mut store, SIX, &["fe80::3", "fe80::4"]);
-        assert_eq!(store.route_count(Family::Ipv6), 0);
+        assert_eq!(store.prefix_count(Family::Ipv6), 0);
     }
 
     /// The kernel tells the routes of a nexthop object anew, and replaces one route by another, with the same flag.
@@ -346,7 +378,7 @@ pub(super) mod tests {
     fn a_replacement_that_could_mean_two_routes_is_asked_for() {
         let by_object = |gateway, placement| {
             let mut message = route(FOUR, &[gateway], placement);
-            message.body.nhid = Some(7);
+            message.route.nhid = Some(7);
             Update::Route(message)
         };
         let mut store = store(vec![by_object("1.1.1.1", Placement::Last)]);
@@ -398,7 +430,7 @@ pub(super) mod tests {
         let mut changes = Changes::default();
         store.apply(Update::LinkGone(1), &mut changes);
         assert_eq!((store.neighbours.len(), store.fdb.len()), (1, 0));
-        assert_eq!((changes.links.len(), changes.neighbours.len(), changes.fdb.len()), (1, 1, 2));
+        assert_eq!((changes.links.len(), changes.neighbour_states.len(), changes.fdb.len()), (1, 1, 2));
     }
 
     #[test]
@@ -427,6 +459,64 @@ pub(super) mod tests {
         let remotes: Vec<_> =
             store.node_state().fdb.iter().map(|entry| entry.dst.expect("a remote")).collect();
         assert_eq!(remotes, [[10u8, 0, 0, 3], [10, 0, 0, 4], [10, 0, 0, 2]].map(IpAddr::from));
+    }
+
+    #[test]
+    fn a_neighbour_that_ages_changes_no_way() {
+        let key = (1, IpAddr::from([10, 0, 0, 7]));
+        let mut store = Store::default();
+        let mut changed = |last: u8, state| {
+            let lladdr = crate::netlink::link::octets(&[2, 0, 0, 0, 0, last]);
+            let mut changes = Changes::default();
+            store.apply(Update::Neighbour(key, Neighbour { lladdr, state }), &mut changes);
+            (changes.neighbours.len(), changes.neighbour_states.len())
+        };
+        let [incomplete, reachable, stale, probe, failed] = [0x01, 0x02, 0x04, 0x10, 0x20];
+        assert_eq!(changed(1, incomplete), (0, 1));
+        assert_eq!(changed(1, reachable), (1, 0));
+        assert_eq!(changed(1, reachable), (0, 0));
+        assert_eq!(changed(1, stale), (0, 1));
+        assert_eq!(changed(1, probe), (0, 1));
+        assert_eq!(changed(2, reachable), (1, 0));
+        assert_eq!(changed(2, failed), (1, 0));
+        assert_eq!(store.neighbours()[&key].state, failed);
+        let mut changes = Changes::default();
+        store.apply(Update::NeighbourGone(key), &mut changes);
+        assert_eq!((changes.neighbours.len(), changes.neighbour_states.len()), (0, 1));
+    }
+
+    #[test]
+    fn routes_of_a_prefix_are_told_as_the_kernel_prefers_them() {
+        let mut store = Store::default();
+        let mut add = |gateway, tos, metric| {
+            let mut message = route(FOUR, &[gateway], Placement::Last);
+            (message.route.tos, message.route.metric) = (tos, metric);
+            assert_eq!(store.apply(Update::Route(message), &mut Changes::default()), Applied::Changed);
+        };
+        for (gateway, tos, metric) in [
+            ("1.1.1.4", 0, 0),
+            ("1.1.1.6", 0, 9),
+            ("1.1.1.2", 8, 5),
+            ("1.1.1.5", 0, 0),
+            ("1.1.1.1", 16, 7),
+            ("1.1.1.3", 8, 6),
+        ] {
+            add(gateway, tos, metric);
+        }
+        let entries = store.route_entries(TableId::MAIN, FOUR.parse().expect("a prefix"));
+        let gateways: Vec<_> = entries.iter().map(|entry| entry.gateway.expect("a gateway")).collect();
+        assert_eq!(gateways, [1, 2, 3, 4, 5, 6].map(|last| IpAddr::from([1, 1, 1, last])));
+        assert_eq!(store.all_route_entries().collect::<Vec<_>>(), entries);
+        assert_eq!(store.node_state_without_routes().route, []);
+        assert_eq!(store.prefix_count(Family::Ipv4), 1);
+        assert_eq!(store.route_entries(TableId::LOCAL, FOUR.parse().expect("a prefix")), []);
+        // One that goes leaves those of another TOS or metric.
+        let mut gone = route(FOUR, &["1.1.1.9"], Placement::Last);
+        gone.route.tos = 16;
+        gone.route.metric = 7;
+        assert_eq!(store.apply(Update::RouteGone(gone.clone()), &mut Changes::default()), Applied::Changed);
+        assert_eq!(store.apply(Update::RouteGone(gone), &mut Changes::default()), Applied::Unknown);
+        assert_eq!(store.route_entries(TableId::MAIN, FOUR.parse().expect("a prefix")), entries[1..]);
     }
 
     #[test]

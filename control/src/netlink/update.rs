@@ -145,7 +145,7 @@ impl Update {
             Self::Fdb(..) | Self::FdbGone(_) => Object::Fdb,
             Self::Nexthop(..) | Self::NexthopGone(_) => Object::Nexthops,
             Self::Route(route) | Self::RouteGone(route) => {
-                of_family(route.key.family(), Object::Routes4, Object::Routes6)
+                of_family(route.family(), Object::Routes4, Object::Routes6)
             }
         }
     }
