@@ -5,8 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+mod default_route;
+mod entry;
 mod ipv4;
 mod prefix;
 
-pub use ipv4::{Fib4, Full, LAYERS, MAX_VALUE, Root, Writer4};
+pub use entry::{Full, MAX_VALUE};
+pub use ipv4::{Fib4, LAYERS, Root, Writer4};
 pub use prefix::{Prefix4, PrefixError};

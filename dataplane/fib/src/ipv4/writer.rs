@@ -1,166 +1,17 @@
-//! IPv4 longest-prefix match: a leaf-pushed trie with a root of 14, 20 or 24 bits and small nodes, changed in place.
-//!
-//! Workers look up with plain loads while one [`Writer4`] changes single entries with atomic stores: an address has,
-//! at each moment, either its old value or its new one.
-//!
-//! An entry is a value with the rank of the route that put it there, or leads to a node. A route may
-//! only cover entries of lower rank, so routes can be inserted in any order, and one that goes knows which entries are its
-//! own. Ranks grow with the prefix length, and with the layer before that: tables that are always asked one after the other can lie in one
-//! FIB, and the first one's shortest prefix covers the second one's longest, as it does on Linux.
-//!
-//! # Which root
-//!
-//! | root | memory | one lookup | for |
-//! |---|---|---|---|
-//! | 14 bits | 64 KiB, and 256 bytes for each divided /14, /20 or /26 | 1 to 4 loads | up to 256 routes: policy tables |
-//! | 20 bits | 4 MiB, touched where there are routes, and 256 bytes for each divided /20 or /26 | 1 to 3 loads | a node's tables |
-//! | 24 bits | 64 MiB, touched where there are routes, and 1 KiB for each divided /24 | 1 or 2 loads | a full table |
-//!
-//! Nodes below the first two have 6 bits and so end at /26, the block of addresses that Calico gives to a node: thousands of
-//! them, of an entry each, stay in the innermost cache. Those below the last have 8: full tables are made of /24.
+//! The one that changes an IPv4 table.
 
+use super::{Fib4, LAYERS, NODE, PLACE, Root};
+use crate::entry::{self, Change, Full, MAX_VALUE};
 use crate::prefix::Prefix4;
-use bytemuck::allocation::zeroed_slice_box;
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::fmt;
 use std::sync::Arc;
-
-/// The largest value that a table can hold. 0 means "no route".
-pub const MAX_VALUE: u32 = (1 << VALUE_BITS) - 1;
-
-/// Layers of one FIB.
-pub const LAYERS: u8 = 3;
-
-const VALUE_BITS: u32 = 24;
-/// Set in an entry that leads to a node; its other bits are the node's place, that of its first entry.
-const NODE: u32 = 1 << 31;
-
-/// How the first bits of an address are looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Root {
-    /// 2^14 entries.
-    Small,
-    /// 2^20 entries.
-    Medium,
-    /// 2^24 entries.
-    Large,
-}
-
-impl Root {
-    /// The root that serves a table of so many routes best (docs/performance.md has the comparison).
-    pub fn for_routes(count: usize) -> Self {
-        match count {
-            0..=256 => Self::Small,
-            257..=65_536 => Self::Medium,
-            _ => Self::Large,
-        }
-    }
-
-    const fn bits(self) -> u32 {
-        match self {
-            Self::Small => 14,
-            Self::Medium => 20,
-            Self::Large => 24,
-        }
-    }
-
-    /// Bits of the nodes below it.
-    const fn node_bits(self) -> u32 {
-        match self {
-            Self::Small | Self::Medium => 6,
-            Self::Large => 8,
-        }
-    }
-}
-
-/// The writer has no node left: the FIB must be built anew with more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full {
-    /// How many nodes it has.
-    pub nodes: usize,
-}
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "all {} nodes of the table are in use", self.nodes)
-    }
-}
-
-impl std::error::Error for Full {}
-
-/// What workers look up in.
-pub struct Fib4 {
-    /// What the addresses have that no other route holds. The default route lies here, so that it costs one store.
-    default: AtomicU32,
-    shift: u32,
-    node_bits: u32,
-    root: Box<[AtomicU32]>,
-    nodes: Box<[AtomicU32]>,
-}
-
-impl Fib4 {
-    /// A table of `routes`, the longest prefix winning; of equal prefixes, the last.
-    pub fn from_routes(routes: impl IntoIterator<Item = (Prefix4, u32)>) -> Arc<Self> {
-        let routes: Vec<_> = routes.into_iter().collect();
-        let layers = [routes.as_slice()];
-        Arc::clone(Writer4::of_layers(&layers).fib())
-    }
-
-    /// The value of the longest prefix that holds `address` (host byte order), or 0.
-    #[inline]
-    pub fn lookup(&self, address: u32) -> u32 {
-        let mut shift = self.shift;
-        // Acquire: a node is written whole before an entry leads to it.
-        let mut entry = self.root[(address >> shift) as usize].load(Ordering::Acquire);
-        while entry & NODE != 0 {
-            shift -= self.node_bits;
-            let index = (address >> shift) as usize & (self.node_size() - 1);
-            entry = self.nodes[(entry & !NODE) as usize + index].load(Ordering::Acquire);
-        }
-        if entry == 0 {
-            entry = self.default.load(Ordering::Acquire);
-        }
-        entry & MAX_VALUE
-    }
-
-    /// Entries of a node.
-    #[inline]
-    fn node_size(&self) -> usize {
-        1 << self.node_bits
-    }
-
-    /// The node that `entry` leads to.
-    fn node(&self, entry: u32) -> &[AtomicU32] {
-        let start = (entry & !NODE) as usize;
-        &self.nodes[start..start + self.node_size()]
-    }
-
-    /// How many nodes there is room for.
-    fn node_count(&self) -> usize {
-        self.nodes.len() >> self.node_bits
-    }
-
-    /// Every value that a lookup can return, some more than once.
-    pub fn values(&self) -> impl Iterator<Item = u32> {
-        let entries = self.root.iter().chain(&self.nodes).chain([&self.default]);
-        let entries = entries.map(|entry| entry.load(Ordering::Relaxed));
-        entries.filter(|entry| entry & NODE == 0).map(|entry| entry & MAX_VALUE)
-    }
-}
-
-impl fmt::Debug for Fib4 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nodes = self.node_count();
-        f.debug_struct("Fib4").field("root", &self.root.len()).field("nodes", &nodes).finish_non_exhaustive()
-    }
-}
 
 /// The one that changes a [`Fib4`].
 #[derive(Debug)]
 pub struct Writer4 {
     fib: Arc<Fib4>,
-    /// Nodes never used so far begin here.
-    fresh: u32,
+    /// Nodes never used so far: how many of the last.
+    fresh: usize,
     /// Places of nodes that may be used again.
     free: Vec<u32>,
     /// Nodes that nothing leads to any more, and that a worker may still be in.
@@ -170,16 +21,8 @@ pub struct Writer4 {
 impl Writer4 {
     /// An empty table with room for `nodes` nodes, which take memory once they are used.
     pub fn new(root: Root, nodes: usize) -> Self {
-        // A node's place has 31 bits.
-        let nodes = nodes.min(NODE as usize >> root.node_bits());
-        let fib = Fib4 {
-            default: AtomicU32::new(0),
-            shift: 32 - root.bits(),
-            node_bits: root.node_bits(),
-            root: zeroed_slice_box(1 << root.bits()),
-            nodes: zeroed_slice_box(nodes << root.node_bits()),
-        };
-        Self { fib: Arc::new(fib), fresh: 0, free: Vec::new(), retired: Vec::new() }
+        let nodes = nodes.min(root.most_nodes());
+        Self { fib: Arc::new(Fib4::empty(root, nodes)), fresh: nodes, free: Vec::new(), retired: Vec::new() }
     }
 
     /// The table of these layers' routes, the last layer being asked first.
@@ -189,11 +32,12 @@ impl Writer4 {
         let is_long = |(prefix, _): &&(Prefix4, u32)| u32::from(prefix.length()) > root.bits();
         let long = layers.iter().flat_map(|routes| routes.iter()).filter(is_long).count();
         // Twice what most tables need, so that they can grow; a table that needs more is built again with more.
-        let mut nodes = (2 * long).clamp(1 << 10, 1 << 17);
+        let mut nodes = (2 * long).clamp(FEW, 1 << 17);
         loop {
             let mut writer = Self::new(root, nodes);
             match writer.fill(layers) {
                 Ok(()) => return writer,
+                // It ends: no table needs more than `Root::most_nodes`.
                 Err(Full { .. }) => nodes *= 2,
             }
         }
@@ -216,17 +60,23 @@ impl Writer4 {
     /// Lets `prefix` of `layer` (0 to 2; a higher one is asked first) lead to `value` (0 to [`MAX_VALUE`]), where no
     /// route of higher rank does. Replaces a route of the same prefix and layer.
     ///
-    /// Each of its addresses has the old value until it has the new one.
+    /// Each of its addresses has the old value until it has the new one; if the table is full, all keep the old one.
+    ///
+    /// # Panics
+    /// If there is no such layer, or `value` is too large: workers would take it for something else.
     pub fn insert(&mut self, prefix: Prefix4, layer: u8, value: u32) -> Result<(), Full> {
-        debug_assert!(value <= MAX_VALUE && layer < LAYERS, "value {value}, layer {layer}");
         let rank = rank(prefix, layer);
-        self.change(prefix, &Change { from: 0..=rank, to: rank << VALUE_BITS | value })
+        self.change(prefix, layer, &Change { from: 0..=rank, to: entry_of(rank, value) })
     }
 
     /// Takes `prefix` of `layer` away: its addresses get what `covering` says, the route of next lower rank that
     /// holds all of `prefix` (prefix, layer, value).
     ///
-    /// Where routes of lower layers lie within `prefix` their entries are lost: the table must be built anew.
+    /// Where routes of lower layers lie within `prefix` their entries are lost: the table must be built anew. It can be full here,
+    /// too: what the routes of a block say is one entry while it is the same for all, and many when the first one goes.
+    ///
+    /// # Panics
+    /// As [`Writer4::insert`].
     pub fn remove(
         &mut self,
         prefix: Prefix4,
@@ -236,29 +86,33 @@ impl Writer4 {
         let own = rank(prefix, layer);
         // The default route is found behind entries that hold nothing.
         let covering = covering.filter(|(wider, layer, _)| wider.length() > 0 || *layer > 0);
-        let to = covering.map_or(0, |(wider, layer, value)| rank(wider, layer) << VALUE_BITS | value);
-        self.change(prefix, &Change { from: own..=own, to })
+        let to = covering.map_or(0, |(wider, layer, value)| entry_of(rank(wider, layer), value));
+        self.change(prefix, layer, &Change { from: own..=own, to })
     }
 
     /// Nodes that nothing leads to any more. Once every worker has been quiescent, give them to [`Writer4::recycle`].
+    #[must_use = "nodes that are not recycled are lost"]
     pub fn retired(&mut self) -> Vec<u32> {
         core::mem::take(&mut self.retired)
     }
 
-    /// Nodes that no worker can be in any more: they are used again.
+    /// Nodes, from [`Writer4::retired`] of this writer, that no worker can be in any more: they are used again.
     pub fn recycle(&mut self, nodes: Vec<u32>) {
         self.free.extend(nodes);
     }
 
     /// Nodes in use or not yet recycled.
     pub fn nodes(&self) -> usize {
-        (self.fresh as usize >> self.fib.node_bits) - self.free.len()
+        self.fib.node_count().saturating_sub(self.fresh + self.free.len())
     }
 
-    fn change(&mut self, prefix: Prefix4, change: &Change) -> Result<(), Full> {
+    fn change(&mut self, prefix: Prefix4, layer: u8, change: &Change) -> Result<(), Full> {
         let fib = Arc::clone(&self.fib);
-        if prefix.length() == 0 && *change.from.end() <= RANKS_A_LAYER {
-            change.apply(&fib.default);
+        if prefix.length() == 0 && layer == 0 {
+            let old = fib.default.entry();
+            if change.of(old) != old {
+                fib.default.replace(change.to);
+            }
             return Ok(());
         }
         self.descend(&fib, &fib.root, fib.shift, prefix, change)
@@ -284,24 +138,28 @@ impl Writer4 {
         }
         let entry = &table[first];
         let old = entry.load(Ordering::Relaxed);
+        let below = shift - fib.node_bits;
         if old & NODE != 0 {
-            self.descend(fib, fib.node(old), shift - fib.node_bits, prefix, change)?;
+            self.descend(fib, fib.node(old), below, prefix, change)?;
             self.collapse(fib, entry);
             return Ok(());
         }
-        // The node is filled before anything leads to it, so no worker sees it half made.
+        if change.of(old) == old {
+            return Ok(());
+        }
         let place = self.allocate(fib)?;
         let made = fib.node(place);
         for slot in made {
             slot.store(old, Ordering::Relaxed);
         }
-        let result = self.descend(fib, made, shift - fib.node_bits, prefix, change);
-        if made.iter().all(|slot| slot.load(Ordering::Relaxed) == old) {
+        if let Err(full) = self.descend(fib, made, below, prefix, change) {
+            // Nothing has led to it, so it is free at once.
             self.free.push(place);
-        } else {
-            entry.store(NODE | place, Ordering::Release);
+            return Err(full);
         }
-        result
+        // Release: no worker sees it half filled.
+        entry.store(NODE | place, Ordering::Release);
+        Ok(())
     }
 
     /// Changes all that is below `entry`.
@@ -324,6 +182,7 @@ impl Writer4 {
         let value = slots[0].load(Ordering::Relaxed);
         if value & NODE == 0 && slots.iter().all(|slot| slot.load(Ordering::Relaxed) == value) {
             entry.store(value, Ordering::Release);
+            // Not free yet: a worker may have come in before.
             self.retired.push(old & !NODE);
         }
     }
@@ -332,37 +191,33 @@ impl Writer4 {
         if let Some(place) = self.free.pop() {
             return Ok(place);
         }
-        let place = self.fresh;
-        if place as usize >= fib.nodes.len() {
-            return Err(Full { nodes: fib.node_count() });
-        }
-        self.fresh += fib.node_size() as u32;
-        Ok(place)
+        let full = Full { nodes: fib.node_count() };
+        self.fresh = self.fresh.checked_sub(1).ok_or(full)?;
+        let number = fib.node_count() - self.fresh - 1;
+        Ok((number * fib.node_size() / PLACE) as u32)
     }
 }
 
-/// A change of entries: those whose rank is within `from` become `to`.
-struct Change {
-    from: core::ops::RangeInclusive<u32>,
-    to: u32,
-}
-
-impl Change {
-    fn apply(&self, entry: &AtomicU32) {
-        let old = entry.load(Ordering::Relaxed);
-        if self.from.contains(&(old >> VALUE_BITS)) && old != self.to {
-            entry.store(self.to, Ordering::Release);
-        }
-    }
-}
+/// Nodes that the smallest table has room for: 16 KiB.
+const FEW: usize = 64;
 
 /// Prefix lengths 0 to 32, and none below them for entries that hold nothing.
 const RANKS_A_LAYER: u32 = 33;
 
 /// 1 to 99: it fits the 7 bits between value and node flag.
 fn rank(prefix: Prefix4, layer: u8) -> u32 {
+    assert!(layer < LAYERS, "layer {layer}, expected 0 to {}", LAYERS - 1);
     u32::from(layer) * RANKS_A_LAYER + u32::from(prefix.length()) + 1
 }
+
+fn entry_of(rank: u32, value: u32) -> u32 {
+    assert!(value <= MAX_VALUE, "value {value}, expected at most {MAX_VALUE}");
+    entry::entry(rank, value)
+}
+
+const _: () = assert!(Root::Small.most_nodes() * (64 / PLACE) <= NODE as usize);
+const _: () = assert!(Root::Medium.most_nodes() * (64 / PLACE) <= NODE as usize);
+const _: () = assert!(Root::Large.most_nodes() * (256 / PLACE) <= NODE as usize);
 
 #[cfg(test)]
 mod tests {
@@ -445,6 +300,47 @@ mod tests {
             writer.recycle(retired);
             assert_eq!(writer.nodes(), 0);
         }
+    }
+
+    #[test]
+    fn values_are_those_that_a_lookup_can_return() {
+        let mut writer = Writer4::new(Root::Small, 16);
+        let wide = prefix("10.0.0.0/8");
+        writer.insert(Prefix4::DEFAULT, 0, 1).expect("room");
+        writer.insert(wide, 0, 7).expect("room");
+        writer.insert(prefix("10.1.2.3/32"), 0, 9).expect("room");
+        assert!([1, 7, 9].iter().all(|value| writer.fib().values().any(|found| found == *value)));
+        writer.remove(prefix("10.1.2.3/32"), 0, Some((wide, 0, 7))).expect("room");
+        writer.insert(wide, 0, 8).expect("room");
+        let retired = writer.retired();
+        assert!(!writer.fib().values().any(|value| value == 7), "a node waits for the workers and says 7");
+        writer.recycle(retired);
+        assert!(!writer.fib().values().any(|value| value == 7), "a node is free and says 7");
+    }
+
+    #[test]
+    fn what_changes_nothing_needs_no_node() {
+        let mut writer = Writer4::new(Root::Small, 3);
+        writer.insert(prefix("10.1.2.3/32"), 0, 9).expect("room for one route");
+        writer.insert(prefix("127.0.0.0/8"), 1, 5).expect("no node is needed");
+        // Hidden by the upper layer, or never there: neither the arrival nor the going is seen by anybody.
+        assert_eq!(writer.insert(prefix("127.1.2.3/32"), 0, 6), Ok(()));
+        assert_eq!(writer.remove(prefix("127.1.2.3/32"), 0, None), Ok(()));
+        assert_eq!(writer.remove(prefix("192.0.2.1/32"), 0, None), Ok(()));
+        assert_eq!(writer.insert(prefix("192.0.2.1/32"), 0, 6), Err(Full { nodes: 3 }));
+        assert_eq!((look(writer.fib(), "192.0.2.1"), look(writer.fib(), "127.1.2.3")), (0, 5));
+    }
+
+    #[test]
+    #[should_panic(expected = "value 16777216")]
+    fn a_value_that_fits_no_entry_is_refused() {
+        let _ = Writer4::new(Root::Small, 3).insert(Prefix4::DEFAULT, 0, MAX_VALUE + 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "layer 3")]
+    fn a_layer_that_does_not_exist_is_refused() {
+        let _ = Writer4::new(Root::Small, 3).remove(Prefix4::DEFAULT, LAYERS, None);
     }
 
     /// Prefixes that nest: a few upper bits only.
