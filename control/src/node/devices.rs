@@ -2,24 +2,32 @@
 
 use crate::config::{Accept, AcceptVni, Config};
 use crate::links::{Link, LinkKind, Links};
-use crate::resolve::Entries;
+use crate::resolve::{Entries, Hops};
 use crate::rib::Rib;
-use crate::state::RouteKind;
 use packetwalk_walk::tables::{
-    Bridge, BridgeId, FlatMap, LinkId, Membership, Port, Tunnel, TunnelKind, Tunnels,
+    Bridge, BridgeId, FlatMap, LinkId, Membership, Port, Role, Tunnel, TunnelKind, Tunnels,
 };
-use std::net::{IpAddr, Ipv4Addr};
+use packetwalk_walk::wire::MacAddr;
+use std::net::Ipv4Addr;
 
-/// The ports, in the order of their numbers.
+/// The ports by number. One that is not in use is down, and belongs to no link that sends.
 pub(super) fn ports(links: &Links) -> Box<[Port]> {
-    let port = |link: &Link| {
-        let LinkKind::Port { mac, role, .. } = link.kind else { return None };
+    let unused = Port {
+        link: links.loopback(),
+        mac: MacAddr::default(),
+        role: Role::Uplink,
+        up: false,
+        mtu: 0,
+        bridge: None,
+        vlans: Box::new([]),
+    };
+    by_number(links, unused, |link, mac, role| {
         let membership = bridge_of(links, link).map(|bridge| Membership {
             bridge,
             forwarding: link.member_forwards,
             hairpin: link.hairpin,
         });
-        Some(Port {
+        Port {
             link: link.id,
             mac,
             role,
@@ -27,15 +35,25 @@ pub(super) fn ports(links: &Links) -> Box<[Port]> {
             mtu: link.mtu,
             bridge: membership,
             vlans: vlans(links, link.id),
-        })
-    };
-    links.iter().filter_map(port).collect()
+        }
+    })
+    .into()
 }
 
-/// The names of the ports, in the order of their numbers.
+/// The names of the ports by number; empty for one that is not in use.
 pub(super) fn port_names(links: &Links) -> Vec<String> {
-    let ports = links.iter().filter(|link| matches!(link.kind, LinkKind::Port { .. }));
-    ports.map(|link| link.name.clone()).collect()
+    by_number(links, String::new(), |link, _, _| link.name.clone())
+}
+
+fn by_number<T: Clone>(links: &Links, unused: T, make: impl Fn(&Link, MacAddr, Role) -> T) -> Vec<T> {
+    let mut all = vec![unused; usize::from(links.port_count())];
+    for link in links.iter() {
+        let LinkKind::Port { port, mac, role, .. } = link.kind else { continue };
+        if let Some(place) = all.get_mut(port.index()) {
+            *place = make(link, mac, role);
+        }
+    }
+    all
 }
 
 /// The bridges, in the order of their links.
@@ -58,18 +76,16 @@ pub(super) fn bridges(links: &Links, entries: &Entries) -> Box<[Bridge]> {
 }
 
 /// The exits of tunnels, and who may send to them.
-pub(super) fn tunnels(links: &Links, rib: &Rib, entries: &Entries, config: &Config) -> Tunnels {
+pub(super) fn tunnels(links: &Links, config: &Config, peers: Vec<(LinkId, Ipv4Addr)>) -> Tunnels {
     let any_peer = config.tunnel.accept == Accept::Any;
     let mut tunnels = Vec::new();
     // Behind those with a network of their own, so that they get what is left.
     let mut any_network = Vec::new();
-    let mut peers = Vec::new();
     for link in links.iter() {
         let tunnel = |kind| Tunnel { link: link.id, kind, up: link.up, any_peer };
         match &link.kind {
             LinkKind::Ipip(ipip) => {
                 tunnels.push(tunnel(TunnelKind::Ipip { remote: ipip.remote, local: ipip.local }));
-                peers.extend(ipip.remote.map(|remote| (link.id, remote)));
             }
             LinkKind::Vxlan(vxlan) => {
                 let network = |vni| {
@@ -87,37 +103,34 @@ pub(super) fn tunnels(links: &Links, rib: &Rib, entries: &Entries, config: &Conf
                 if any_vni {
                     any_network.push(network(None));
                 }
-                peers.extend(vxlan.remote.map(|remote| (link.id, remote)));
             }
             _ => {}
         }
     }
     tunnels.append(&mut any_network);
-    peers.extend(entries.peers());
-    peers.extend(gateways(links, rib));
     Tunnels::new(tunnels, peers)
 }
 
-/// The next hops of routes through IPIP links: the far ends of those that have no `remote`.
-fn gateways(links: &Links, rib: &Rib) -> Vec<(LinkId, Ipv4Addr)> {
-    let mut gateways = Vec::new();
-    for (prefix, route) in rib.tables().flat_map(|(_, table)| table.iter()) {
-        for hop in route.usable_hops().filter(|_| route.kind == RouteKind::Unicast) {
-            let Some(link) = hop.link.filter(|link| matches!(links.link(*link).kind, LinkKind::Ipip(_)))
-            else {
-                continue;
-            };
-            match hop.gateway {
-                Some(IpAddr::V4(gateway)) => gateways.push((link, gateway)),
-                // A host behind a tunnel without gateway is its own far end.
-                None if prefix.prefix_len() == 32 => gateways.push((link, prefix.addr())),
-                _ => {}
-            }
-        }
+/// The far ends of tunnels: their `remote`, those of forwarding entries, and the next hops of routes through IPIP links.
+pub(super) fn peers(links: &Links, rib: &Rib, hops: &Hops, entries: &Entries) -> Vec<(LinkId, Ipv4Addr)> {
+    let remote = |link: &Link| match &link.kind {
+        LinkKind::Ipip(ipip) => ipip.remote.map(|remote| (link.id, remote)),
+        LinkKind::Vxlan(vxlan) => vxlan.remote.map(|remote| (link.id, remote)),
+        _ => None,
+    };
+    let mut peers: Vec<_> = links.iter().filter_map(remote).collect();
+    peers.extend(entries.peers());
+    let is_ipip = |link: LinkId| matches!(links.link(link).kind, LinkKind::Ipip(_));
+    peers.extend(rib.gateways().filter(|(link, _)| is_ipip(*link)));
+    // A host behind a tunnel without gateway is its own far end.
+    for (host, route) in hops.hosts() {
+        let direct = route.usable_hops().filter(|hop| hop.gateway.is_none());
+        peers
+            .extend(direct.filter_map(|hop| hop.link).filter(|link| is_ipip(*link)).map(|link| (link, host)));
     }
-    gateways.sort_unstable();
-    gateways.dedup();
-    gateways
+    peers.sort_unstable();
+    peers.dedup();
+    peers
 }
 
 /// The bridge that a link is a member of.

@@ -1,61 +1,123 @@
 //! Rules and tables as the walk reads them: few steps, each with one FIB.
 
-use crate::resolve::Resolver;
+mod fib;
+
+use fib::Fib;
+
+use crate::resolve::{Hops, Resolver};
 use crate::rib::{Rib, Rule, RuleAction as Said, Table};
-use crate::state::{RouteKind, TableId};
-use packetwalk_fib::{LAYERS, Prefix4, Writer4};
+use crate::state::TableId;
+use ipnet::Ipv4Net;
+use packetwalk_fib::{Fib4, LAYERS};
 use packetwalk_walk::tables::{FibId, RuleAction, RuleStep, Selector};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The steps, and the FIBs that they name.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Steps {
-    pub(super) rules: Vec<RuleStep>,
-    pub(super) fibs: Vec<Writer4>,
-    /// By FIB: the tables in it, the one that is asked first before the others.
-    pub(super) fib_tables: Vec<Vec<TableId>>,
+    rules: Vec<RuleStep>,
+    fibs: Vec<Fib>,
 }
 
-/// Compiles the rules. Tables that are asked one after the other for every packet become one FIB, in which each
-/// route of an earlier table covers whatever later ones say of its prefix.
-pub(super) fn compile(rib: &Rib, resolver: &mut Resolver<'_>) -> Steps {
-    let mut compiler =
-        Compiler { rib, resolver, steps: Steps::default(), routes: HashMap::new(), fibs: HashMap::new() };
-    let mut run: Vec<&Rule> = Vec::new();
-    for rule in &rib.rules {
-        let table = match rule.action {
-            Said::Lookup(table) => table,
-            Said::Refuse(..) | Said::NotHeld => {
-                compiler.end(&mut run);
-                if let Some(hop) = compiler.resolver.rule(rule.action) {
-                    compiler.step(rule, RuleAction::Hop(hop));
+impl Steps {
+    /// Compiles the rules anew. Tables that are asked one after the other for every packet become one FIB, in which each
+    /// route of an earlier table covers whatever later ones say of its prefix. A FIB that holds the same tables as before
+    /// stays, and its routes with it.
+    pub(super) fn compile(&mut self, rib: &Rib, resolver: &mut Resolver<'_>) {
+        let known =
+            std::mem::take(&mut self.fibs).into_iter().map(|fib| (fib.tables().to_vec(), fib)).collect();
+        let mut compiler = Compiler { rib, resolver, steps: Self::default(), numbers: HashMap::new(), known };
+        let mut run: Vec<&Rule> = Vec::new();
+        for rule in &rib.rules {
+            let table = match rule.action {
+                Said::Lookup(table) => table,
+                Said::Refuse(..) | Said::NotHeld => {
+                    compiler.end(&mut run);
+                    if let Some(hop) = compiler.resolver.rule(rule.action) {
+                        compiler.step(rule, RuleAction::Hop(hop));
+                    }
+                    continue;
                 }
+            };
+            if !rule.selector.is_all() {
+                compiler.end(&mut run);
+                compiler.lookup(rule, vec![table]);
                 continue;
             }
-        };
-        if !rule.selector.is_all() {
-            compiler.end(&mut run);
-            compiler.lookup(rule, vec![table]);
-            continue;
+            run.push(rule);
+            // Where it throws, the next table decides, and may have a shorter prefix than the throw route: so nothing
+            // can lie beneath this one.
+            if rib.table(table).is_some_and(Table::throws) || run.len() == usize::from(LAYERS) {
+                compiler.end(&mut run);
+            }
         }
-        run.push(rule);
-        // Where it throws, the next table decides, and may have a shorter prefix than the throw route: so nothing
-        // can lie beneath this one.
-        if compiler.throws(table) || run.len() == usize::from(LAYERS) {
-            compiler.end(&mut run);
+        compiler.end(&mut run);
+        *self = compiler.steps;
+    }
+
+    /// The steps, for the walk.
+    pub(super) fn rules(&self) -> Box<[RuleStep]> {
+        self.rules.as_slice().into()
+    }
+
+    /// The FIBs by number, for the walk.
+    pub(super) fn fibs(&self) -> Box<[Arc<Fib4>]> {
+        self.fibs.iter().map(|fib| Arc::clone(fib.published())).collect()
+    }
+
+    /// The tables that some rule names and that have routes.
+    pub(super) fn tables(&self) -> HashSet<TableId> {
+        self.fibs.iter().flat_map(Fib::tables).copied().collect()
+    }
+
+    /// The tables that a FIB holds, the one that is asked first before the others.
+    pub(super) fn fib_tables(&self, fib: FibId) -> &[TableId] {
+        self.fibs.get(usize::from(fib.0)).map_or(&[], Fib::tables)
+    }
+
+    /// Builds those FIBs anew whose tables have outgrown them, or shrunk far below them. Says whether there were any. All their
+    /// routes must be resolved.
+    pub(super) fn fit(&mut self, rib: &Rib, hops: &Hops) -> bool {
+        self.rebuild(rib, hops, |fib| !fib.fits(rib))
+    }
+
+    /// Writes the routes of these prefixes as the RIB has them. Says whether a FIB had to be built anew instead.
+    pub(super) fn write(&mut self, rib: &Rib, hops: &Hops, prefixes: &[(TableId, Ipv4Net)]) -> bool {
+        for fib in &mut self.fibs {
+            fib.write(rib, hops, prefixes);
+        }
+        let rebuilt = self.rebuild(rib, hops, Fib::is_spoilt);
+        for fib in &mut self.fibs {
+            fib.settle();
+        }
+        rebuilt
+    }
+
+    /// All workers have been quiescent since the last [`Steps::write`].
+    pub(super) fn grace_passed(&mut self) {
+        for fib in &mut self.fibs {
+            fib.grace_passed();
         }
     }
-    compiler.end(&mut run);
-    compiler.steps
+
+    fn rebuild(&mut self, rib: &Rib, hops: &Hops, is_due: impl Fn(&Fib) -> bool) -> bool {
+        let mut any = false;
+        for fib in self.fibs.iter_mut().filter(|fib| is_due(fib)) {
+            *fib = Fib::build(fib.tables().to_vec(), rib, |_, prefix, route| hops.known(prefix, route));
+            any = true;
+        }
+        any
+    }
 }
 
 struct Compiler<'a, 'r, 'b> {
     rib: &'a Rib,
     resolver: &'r mut Resolver<'b>,
     steps: Steps,
-    /// The hops of a table's prefixes, each before those that it holds.
-    routes: HashMap<TableId, Vec<(Prefix4, u32)>>,
-    fibs: HashMap<Vec<TableId>, FibId>,
+    numbers: HashMap<Vec<TableId>, FibId>,
+    /// FIBs that there were before, by the tables that they hold.
+    known: HashMap<Vec<TableId>, Fib>,
 }
 
 impl Compiler<'_, '_, '_> {
@@ -88,33 +150,16 @@ impl Compiler<'_, '_, '_> {
 
     /// The FIB of these tables, made once.
     fn fib(&mut self, tables: Vec<TableId>) -> Option<FibId> {
-        if let Some(id) = self.fibs.get(&tables) {
+        if let Some(id) = self.numbers.get(&tables) {
             return Some(*id);
         }
         let id = FibId(u16::try_from(self.steps.fibs.len()).ok()?);
-        for table in &tables {
-            self.resolve(*table);
-        }
-        let layers: Vec<&[_]> = tables.iter().rev().map(|table| self.routes[table].as_slice()).collect();
-        self.steps.fibs.push(Writer4::of_layers(&layers));
-        self.steps.fib_tables.push(tables.clone());
-        self.fibs.insert(tables, id);
-        Some(id)
-    }
-
-    fn resolve(&mut self, id: TableId) {
-        let (rib, resolver) = (self.rib, &mut *self.resolver);
-        self.routes.entry(id).or_insert_with(|| {
-            let routes = rib.table(id).into_iter().flat_map(Table::iter);
-            let hops = routes.filter_map(|(prefix, route)| {
-                let written = Prefix4::new(prefix.addr(), prefix.prefix_len()).ok()?;
-                Some((written, resolver.route(id, prefix, route).0))
-            });
-            hops.collect()
+        let resolver = &mut *self.resolver;
+        let fib = self.known.remove(&tables).unwrap_or_else(|| {
+            Fib::build(tables.clone(), self.rib, |table, prefix, route| resolver.hop(table, prefix, route))
         });
-    }
-
-    fn throws(&self, id: TableId) -> bool {
-        self.rib.table(id).is_some_and(|table| table.iter().any(|(_, route)| route.kind == RouteKind::Throw))
+        self.steps.fibs.push(fib);
+        self.numbers.insert(tables, id);
+        Some(id)
     }
 }

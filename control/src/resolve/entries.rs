@@ -2,15 +2,16 @@
 
 use crate::links::{LinkKind, Links};
 use crate::state::NodeState;
+use ipnet::Ipv4Net;
 use packetwalk_walk::tables::{LinkId, Vni};
 use packetwalk_walk::wire::MacAddr;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Neighbours, bridge stations and VTEPs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entries {
-    neighbours: HashMap<(LinkId, IpAddr), MacAddr>,
+    neighbours: BTreeMap<(LinkId, IpAddr), MacAddr>,
     /// (bridge, station) -> member.
     stations: HashMap<(LinkId, MacAddr), LinkId>,
     /// (VXLAN link, station) -> where to; the first entry of a station, as the kernel takes it.
@@ -76,14 +77,17 @@ impl Entries {
     }
 
     /// All IPv4 neighbours that can be sent to, in order.
-    pub(crate) fn neighbours(&self) -> Vec<(LinkId, Ipv4Addr)> {
-        let addresses = self.neighbours.keys().filter_map(|(link, address)| match address {
+    pub(crate) fn neighbours(&self) -> impl Iterator<Item = (LinkId, Ipv4Addr)> {
+        self.neighbours.keys().filter_map(|(link, address)| match address {
             IpAddr::V4(address) => Some((*link, *address)),
             IpAddr::V6(_) => None,
-        });
-        let mut addresses: Vec<_> = addresses.collect();
-        addresses.sort_unstable();
-        addresses
+        })
+    }
+
+    /// Whether a neighbour on `link` that can be sent to has an address within `prefix`.
+    pub(crate) fn has_neighbour_in(&self, link: LinkId, prefix: Ipv4Net) -> bool {
+        let key = |address: Ipv4Addr| (link, IpAddr::V4(address));
+        self.neighbours.range(key(prefix.network())..=key(prefix.broadcast())).next().is_some()
     }
 
     /// The member of `bridge` behind which a station is.

@@ -5,28 +5,31 @@
 
 mod entries;
 mod fault;
-mod intern;
+mod hops;
+mod slots;
 mod tunnel;
 mod way;
 
 pub(crate) use entries::Entries;
+pub(crate) use hops::{Hops, RouteHop};
 pub use way::{MtuTerm, Neighbour, Underlay, Vtep, Way};
 
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::links::{LinkKind, Links};
-use crate::rib::{NextHop, Rib, Route, RuleAction};
+use crate::rib::{NextHop, Rib, Route, RuleAction, Table};
 use crate::state::{RouteKind, Scope, TableId};
 use fault::{Fault, FaultKind};
-use intern::{Adjacencies, Groups};
+use hops::{AdjacencyKey, Known, Resolved};
 use ipnet::Ipv4Net;
 use packetwalk_walk::tables::{
-    Action, Adjacency, AdjacencyId, Encapsulation, Group, HopId, LinkId, PortId, Rewrite,
+    Action, Adjacency, AdjacencyId, Encapsulation, HopId, LinkId, PortId, Rewrite,
 };
 use packetwalk_walk::wire::{MacAddr, ethernet};
 use packetwalk_walk::{DropReason, PuntReason};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use tunnel::{Station, ethernet_header};
 
 /// What takes the packets that the walk cannot finish.
@@ -46,10 +49,7 @@ pub(crate) struct Resolver<'a> {
     config: &'a Config,
     behind: Behind,
     findings: &'a mut Vec<Finding>,
-    adjacencies: Adjacencies,
-    groups: Groups,
-    resolved: HashMap<Request, Vec<Member>>,
-    connected: BTreeSet<LinkId>,
+    hops: &'a mut Hops,
 }
 
 /// A next hop of a route, with what the route says of it.
@@ -90,16 +90,6 @@ struct Attachment {
     station: Option<LinkId>,
 }
 
-/// What [`Resolver`] made.
-pub(crate) struct Resolved {
-    pub(crate) adjacencies: Vec<Adjacency>,
-    /// By adjacency.
-    pub(crate) ways: Vec<Way>,
-    pub(crate) groups: Vec<Group>,
-    /// The members of each group, by group.
-    pub(crate) members: Vec<Vec<(u16, AdjacencyId)>>,
-}
-
 impl Leaf {
     fn fault(way: &Way, fault: Fault) -> Self {
         let way = Way { fault: Some(fault.text.clone()), ..way.clone() };
@@ -111,30 +101,49 @@ impl Leaf {
     }
 }
 
+/// What a [`Resolver`] resolves against.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) links: &'a Links,
+    pub(crate) rib: &'a Rib,
+    pub(crate) entries: &'a Entries,
+    pub(crate) config: &'a Config,
+    pub(crate) behind: Behind,
+}
+
 impl<'a> Resolver<'a> {
-    pub(crate) fn new(
-        links: &'a Links,
-        rib: &'a Rib,
-        entries: &'a Entries,
-        config: &'a Config,
-        behind: Behind,
-        findings: &'a mut Vec<Finding>,
-    ) -> Self {
-        let mut resolver = Self {
-            links,
-            rib,
-            entries,
-            config,
-            behind,
-            findings,
-            adjacencies: Adjacencies::default(),
-            groups: Groups::default(),
-            resolved: HashMap::new(),
-            connected: BTreeSet::new(),
-        };
+    /// Goes on with `hops`: next hops that were resolved in this pass stay as they are.
+    pub(crate) fn new(around: Surroundings<'a>, hops: &'a mut Hops, findings: &'a mut Vec<Finding>) -> Self {
+        let Surroundings { links, rib, entries, config, behind } = around;
+        Self { links, rib, entries, config, behind, findings, hops }
+    }
+
+    /// Resolves everything anew that a route of the RIB leads to; those of hosts, of `tables`. Returns the routes whose hop is
+    /// another now.
+    pub(crate) fn begin_pass(&mut self, tables: &HashSet<TableId>) -> HashSet<RouteHop> {
+        let before = self.hops.begin_pass(self.rib, tables);
         // The first adjacency is what a lookup that finds nothing means (RFC 1812 5.2.7.1: network unreachable).
-        resolver.verdict(Action::Refuse { reason: DropReason::NoRoute, code: Some(0) });
-        resolver
+        self.verdict(Action::Refuse { reason: DropReason::NoRoute, code: Some(0) });
+        for (route, known) in &before {
+            let (table, prefix) = known.example;
+            self.known(table, prefix, route.clone());
+        }
+        self.hops.moved(&before)
+    }
+
+    /// The hop of a prefix's route.
+    pub(crate) fn hop(&mut self, table: TableId, prefix: Ipv4Net, route: &Arc<Route>) -> HopId {
+        let route = RouteHop::new(prefix, route);
+        match self.hops.routes.get(&route) {
+            Some(known) => known.hop,
+            None => self.known(table, prefix, route),
+        }
+    }
+
+    fn known(&mut self, table: TableId, prefix: Ipv4Net, route: RouteHop) -> HopId {
+        let hop = self.route(table, prefix, route.route());
+        self.hops.routes.insert(route, Known { hop, example: (table, prefix) });
+        hop
     }
 
     /// The hop of a rule that decides by itself; None for one that names a table.
@@ -152,7 +161,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The hop of a route; [`HopId::NONE`] for a throw route.
-    pub(crate) fn route(&mut self, table: TableId, prefix: Ipv4Net, route: &Route) -> HopId {
+    fn route(&mut self, table: TableId, prefix: Ipv4Net, route: &Route) -> HopId {
         let refuse = |reason, code| Action::Refuse { reason, code };
         match route.kind {
             RouteKind::Unicast => self.unicast(table, prefix, route),
@@ -165,7 +174,7 @@ impl<'a> Resolver<'a> {
                     mtu: self.links.link(link).mtu,
                     source: route.prefsrc.or_else(|| self.links.address(link, None, Scope::LINK)),
                 };
-                HopId::adjacency(self.adjacencies.intern(adjacency, way))
+                HopId::adjacency(self.put(AdjacencyKey::Local(link, route.prefsrc), adjacency, way))
             }
             RouteKind::Multicast => self.verdict(Action::Punt(PuntReason::Multicast)),
             RouteKind::Unreachable => self.verdict(refuse(DropReason::Unreachable, Some(1))),
@@ -180,16 +189,12 @@ impl<'a> Resolver<'a> {
 
     /// The neighbours of every link that a connected prefix leads to.
     pub(crate) fn neighbours(&mut self) -> Vec<(u64, AdjacencyId)> {
-        let prefixes = self.connected_prefixes();
         let mut found = Vec::new();
         for (link, address) in self.entries.neighbours() {
-            if !self.connected.contains(&link) {
+            if !self.hops.connected.contains(&link) {
                 continue;
             }
-            let holding = prefixes.get(&link).into_iter().flatten();
-            let route = holding
-                .filter(|(prefix, _)| prefix.contains(&address))
-                .max_by_key(|(prefix, _)| prefix.prefix_len());
+            let route = self.connected_route(link, address);
             let request = Request {
                 gateway: None,
                 host: Some(address),
@@ -208,31 +213,28 @@ impl<'a> Resolver<'a> {
         found
     }
 
-    /// What was made.
-    pub(crate) fn finish(self) -> Resolved {
-        let (adjacencies, ways) = self.adjacencies.finish();
-        let (groups, members) = self.groups.finish();
-        Resolved { adjacencies, ways, groups, members }
-    }
-
     /// An adjacency that needs no link.
     fn verdict(&mut self, action: Action) -> HopId {
         let link = self.links.loopback();
+        let key = AdjacencyKey::Verdict(action.clone());
         let adjacency = Adjacency { action, link, mtu: self.links.link(link).mtu, source: None };
-        HopId::adjacency(self.adjacencies.intern(adjacency, Way::default()))
+        HopId::adjacency(self.put(key, adjacency, Way::default()))
     }
 
-    fn connected_prefixes(&self) -> HashMap<LinkId, Vec<(Ipv4Net, &'a Route)>> {
-        let mut prefixes: HashMap<_, Vec<_>> = HashMap::new();
-        for (_, table) in self.rib.tables() {
-            for (prefix, route) in table.iter().filter(|(_, route)| route.kind == RouteKind::Unicast) {
-                for hop in route.usable_hops().filter(|hop| hop.gateway.is_none()) {
-                    let Some(link) = hop.link else { continue };
-                    prefixes.entry(link).or_default().push((prefix, route));
-                }
-            }
-        }
-        prefixes
+    fn put(&mut self, key: AdjacencyKey, adjacency: Adjacency, way: Way) -> AdjacencyId {
+        AdjacencyId(self.hops.adjacencies.put(key, Resolved { adjacency, way }))
+    }
+
+    /// The longest prefix that puts `address` on `link` itself.
+    fn connected_route(&self, link: LinkId, address: Ipv4Addr) -> Option<(Ipv4Net, &'a Arc<Route>)> {
+        let is_connected = |route: &Route| {
+            let mut direct = route.usable_hops().filter(|hop| hop.gateway.is_none());
+            route.kind == RouteKind::Unicast && direct.any(|hop| hop.link == Some(link))
+        };
+        let longest = |(_, table): (TableId, &'a Table)| {
+            table.holding(address.into()).find(|(_, route)| is_connected(route))
+        };
+        self.rib.tables().filter_map(longest).max_by_key(|(prefix, _)| prefix.prefix_len())
     }
 
     fn unicast(&mut self, table: TableId, prefix: Ipv4Net, route: &Route) -> HopId {
@@ -260,7 +262,8 @@ impl<'a> Resolver<'a> {
             };
             hops.push((hop, self.next_hop(&request, named)));
         }
-        self.groups.hop(&shares(self.links, &hops))
+        let shares = shares(self.links, &hops);
+        self.hops.share(shares)
     }
 
     fn linkless(&mut self, route: &Route) -> AdjacencyId {
@@ -268,16 +271,17 @@ impl<'a> Resolver<'a> {
         let action = Action::Fail(DropReason::LinkDown);
         let mtu = self.links.link(link).mtu;
         let way = Way { fault: Some("no link".to_owned()), ..Way::default() };
-        self.adjacencies.intern(Adjacency { action, link, mtu, source: route.prefsrc }, way)
+        let adjacency = Adjacency { action, link, mtu, source: route.prefsrc };
+        self.put(AdjacencyKey::Linkless(route.prefsrc), adjacency, way)
     }
 
     /// The adjacencies of a next hop: several where a tunnel's underlay has several ways.
     fn next_hop(&mut self, request: &Request, who: impl Fn() -> String) -> Vec<Member> {
-        if let Some(members) = self.resolved.get(request) {
+        if let Some(members) = self.hops.resolved.get(request) {
             return members.clone();
         }
         let mut members = Vec::new();
-        for leaf in self.leaves(request) {
+        for (ordinal, leaf) in (0..).zip(self.leaves(request)) {
             let action = match leaf.outcome {
                 Ok(action) => action,
                 Err(fault) => {
@@ -288,7 +292,7 @@ impl<'a> Resolver<'a> {
                 }
             };
             if action == Action::Connected {
-                self.connected.insert(request.link);
+                self.hops.connected.insert(request.link);
             }
             let next_hop = match request.gateway {
                 Some(IpAddr::V4(gateway)) => Some(gateway),
@@ -300,10 +304,10 @@ impl<'a> Resolver<'a> {
                 .or_else(|| self.links.address(request.link, next_hop, request.scope.min(Scope::LINK)));
             let mtu = leaf.way.mtu.iter().map(|term| term.bytes()).min().unwrap_or(u32::MAX);
             let adjacency = Adjacency { action, link: request.link, mtu, source };
-            let adjacency = self.adjacencies.intern(adjacency, leaf.way);
+            let adjacency = self.put(AdjacencyKey::NextHop(*request, ordinal), adjacency, leaf.way);
             members.push(Member { key: leaf.key, weight: leaf.weight, adjacency });
         }
-        self.resolved.insert(*request, members.clone());
+        self.hops.resolved.insert(*request, members.clone());
         members
     }
 

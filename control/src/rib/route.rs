@@ -3,7 +3,7 @@
 use crate::finding::Finding;
 use crate::links::Links;
 use crate::state::{
-    HopFlags, NexthopEntry, Protocol, RouteEntry, RouteKind, RouteMetrics, Scope, Tos, Via, Weight,
+    HopFlags, NexthopEntry, NodeState, Protocol, RouteEntry, RouteKind, RouteMetrics, Scope, Tos, Via, Weight,
 };
 use ipnet::Ipv4Net;
 use packetwalk_walk::tables::LinkId;
@@ -11,10 +11,15 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Nexthop objects by number.
-pub(super) type Objects<'a> = HashMap<u32, &'a NexthopEntry>;
+pub type Objects = HashMap<u32, NexthopEntry>;
+
+/// The nexthop objects of a state.
+pub(crate) fn objects(state: &NodeState) -> Objects {
+    state.nexthop.iter().map(|object| (object.id, object.clone())).collect()
+}
 
 /// A route.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
     /// What it does.
     pub kind: RouteKind,
@@ -35,7 +40,7 @@ pub struct Route {
 }
 
 /// A next hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NextHop {
     /// Its address; None: the destination itself.
     pub gateway: Option<IpAddr>,
@@ -49,6 +54,16 @@ pub struct NextHop {
     pub encap: bool,
     /// Whether it may be used: it is not dead, and has carrier where its link asks for that.
     pub usable: bool,
+}
+
+impl NextHop {
+    /// Its link and its gateway, where that is an IPv4 address.
+    pub fn ipv4_gateway(&self) -> Option<(LinkId, Ipv4Addr)> {
+        match self.gateway {
+            Some(IpAddr::V4(gateway)) => Some((self.link?, gateway)),
+            _ => None,
+        }
+    }
 }
 
 impl Route {
@@ -79,11 +94,22 @@ impl Route {
         }
     }
 
+    /// The routes of these entries of one prefix, without those that no packet can take: they become findings.
+    pub(crate) fn read_all<'e>(
+        prefix: Ipv4Net,
+        entries: impl IntoIterator<Item = &'e RouteEntry>,
+        objects: &Objects,
+        links: &Links,
+        findings: &mut Vec<Finding>,
+    ) -> Vec<Self> {
+        entries.into_iter().filter_map(|entry| Self::read(prefix, entry, objects, links, findings)).collect()
+    }
+
     /// The route of an entry; None, with a finding, for one that no packet can take.
-    pub(super) fn read(
+    fn read(
         prefix: Ipv4Net,
         entry: &RouteEntry,
-        objects: &Objects<'_>,
+        objects: &Objects,
         links: &Links,
         findings: &mut Vec<Finding>,
     ) -> Option<Self> {
@@ -101,7 +127,7 @@ impl Route {
             findings.push(Finding::warning(text));
             return None;
         }
-        let object = entry.nhid.and_then(|id| objects.get(&id).copied());
+        let object = entry.nhid.and_then(|id| objects.get(&id));
         // The object is the truth; what the route prints of it is a copy.
         let drafts =
             object.map_or_else(|| Draft::of_route(entry), |object| Draft::of_object(object, objects));
@@ -165,7 +191,7 @@ impl<'a> Draft<'a> {
         hops.collect()
     }
 
-    fn of_object(object: &'a NexthopEntry, objects: &Objects<'a>) -> Vec<Self> {
+    fn of_object(object: &'a NexthopEntry, objects: &'a Objects) -> Vec<Self> {
         let single = |object: &'a NexthopEntry, weight| Self {
             gateway: object.gateway,
             via: object.via,
@@ -178,7 +204,7 @@ impl<'a> Draft<'a> {
             return vec![single(object, Weight::ONE)];
         }
         let members = object.group.iter().filter_map(|member| {
-            let object = objects.get(&member.id).copied().filter(|object| !object.blackhole)?;
+            let object = objects.get(&member.id).filter(|object| !object.blackhole)?;
             Some(single(object, member.weight.unwrap_or_default()))
         });
         members.collect()

@@ -1,10 +1,11 @@
 use super::*;
 use crate::config::Config;
+use crate::links::Numbering;
 
 fn rib(json: &str) -> (Rib, Links, Vec<String>) {
     let state = NodeState::parse(json, "node.json").expect("a state");
     let mut findings = Vec::new();
-    let links = Links::number(&state, &Config::default(), &mut findings);
+    let links = Links::number(&state, &Config::default(), &mut Numbering::default(), &mut findings);
     let rib = Rib::build(&state, &links, &mut findings);
     (rib, links, findings.iter().map(ToString::to_string).collect())
 }

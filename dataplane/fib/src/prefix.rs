@@ -46,6 +46,12 @@ impl Prefix4 {
         Ok(prefix)
     }
 
+    /// The prefix of `length` bits (0 to 32; more are taken for 32) that holds `address`.
+    pub fn containing(address: Ipv4Addr, length: u8) -> Self {
+        let prefix = Self { address: u32::from(address), length: length.min(32) };
+        Self { address: prefix.address & prefix.mask(), ..prefix }
+    }
+
     /// The /32 of one address.
     pub fn host(address: Ipv4Addr) -> Self {
         Self { address: u32::from(address), length: 32 }

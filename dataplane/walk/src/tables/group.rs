@@ -1,6 +1,7 @@
 //! Where a route leads: one adjacency, or a group that shares its flows among several.
 
 use super::AdjacencyId;
+use std::sync::Arc;
 
 /// Buckets of a group: a power of two.
 pub const BUCKETS: usize = 4096;
@@ -35,10 +36,10 @@ impl HopId {
     }
 }
 
-/// Next hops that share the flows of a route.
+/// Next hops that share the flows of a route. A clone is the same group: tables are published often, groups change seldom.
 #[derive(Clone, Debug)]
 pub struct Group {
-    buckets: Box<[AdjacencyId; BUCKETS]>,
+    buckets: Arc<[AdjacencyId; BUCKETS]>,
 }
 
 impl Group {
@@ -50,7 +51,7 @@ impl Group {
         if live.is_empty() {
             return None;
         }
-        let mut buckets = Box::new([AdjacencyId::NO_ROUTE; BUCKETS]);
+        let mut buckets = [AdjacencyId::NO_ROUTE; BUCKETS];
         for (number, bucket) in buckets.iter_mut().enumerate() {
             let mut best = f64::NEG_INFINITY;
             for (key, weight, adjacency) in &live {
@@ -61,7 +62,7 @@ impl Group {
                 }
             }
         }
-        Some(Self { buckets })
+        Some(Self { buckets: Arc::new(buckets) })
     }
 
     /// The adjacency of a flow.

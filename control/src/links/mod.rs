@@ -1,18 +1,22 @@
 //! The links of a node, numbered: what each is, and which address of it is meant.
 
+mod numbering;
+
+pub use numbering::Numbering;
+
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::state::{AddressEntry, DontFragment, Endpoint, LinkEntry, Mtu, NodeState, PortRange, Scope, Ttl};
 use ipnet::{IpNet, Ipv4Net};
 use packetwalk_walk::tables::{LinkId, PortId, Role, Vni};
 use packetwalk_walk::wire::MacAddr;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A link.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Its number: its place in `addr`.
+    /// Its number: of a state file its place in `addr`.
     pub id: LinkId,
     /// Its name.
     pub name: String,
@@ -86,7 +90,8 @@ pub enum LinkKind {
     Vrf,
     /// Anything else; routes by it are the kernel's.
     Other,
-    /// A route, a neighbour or a tunnel names it, and `addr` does not have it.
+    /// A route, a neighbour or a tunnel names it, and `addr` does not have it; or it has gone, and its number is not in
+    /// use.
     Missing,
 }
 
@@ -130,8 +135,8 @@ pub struct VxlanLink {
     pub df: DontFragment,
 }
 
-/// So many links of `addr` have numbers: fewer than the numbers that there are, since `lo` may have to be added.
-const MOST_LINKS: usize = 65_000;
+/// The loopback link's name, where the state has none.
+const LO: &str = "lo";
 
 /// The kernel's default UDP port of VXLAN, older than IANA's 4789.
 const VXLAN_PORT: u16 = 8472;
@@ -160,16 +165,35 @@ const NO_PORTS: [&str; 14] = [
 /// The links of a node.
 #[derive(Clone, Debug)]
 pub struct Links {
+    /// By number.
     all: Vec<Link>,
+    /// In the order of the state.
+    order: Vec<LinkId>,
     by_name: HashMap<String, LinkId>,
     loopback: LinkId,
+    ports: u16,
 }
 
 impl Links {
-    /// Numbers the links of `state`, and those that only its routes name.
-    pub fn number(state: &NodeState, config: &Config, findings: &mut Vec<Finding>) -> Self {
-        let mut links = Self { all: Vec::new(), by_name: HashMap::new(), loopback: LinkId(0) };
-        let mut ports = 0;
+    /// Numbers the links of `state`, and those that only its routes name. Those that `numbering` knows keep their numbers.
+    pub fn number(
+        state: &NodeState,
+        config: &Config,
+        numbering: &mut Numbering,
+        findings: &mut Vec<Finding>,
+    ) -> Self {
+        let mut links = Self {
+            all: Vec::new(),
+            order: Vec::new(),
+            by_name: HashMap::new(),
+            loopback: LinkId(0),
+            ports: 0,
+        };
+        let missing = missing(state);
+        let present = state.addr.iter().map(|entry| entry.ifname.as_str());
+        let present: HashSet<_> = present.chain(missing.iter().copied()).chain([LO]).collect();
+        numbering.links.keep(&present);
+        numbering.ports.keep(&present);
         for entry in &state.addr {
             if links.by_name.contains_key(&entry.ifname) {
                 findings.push(Finding::warning(format!(
@@ -178,13 +202,22 @@ impl Links {
                 )));
                 continue;
             }
-            links.push(entry, state, config, &mut ports, findings);
+            links.push(entry, state, config, numbering, findings);
         }
-        links.loopback = match links.all.iter().find(|link| link.kind == LinkKind::Loopback) {
-            Some(link) => link.id,
-            None => links.stand_in("lo", LinkKind::Loopback),
-        };
-        links.add_missing(state, findings);
+        let loopback = links.iter().find(|link| link.kind == LinkKind::Loopback).map(|link| link.id);
+        links.loopback =
+            loopback.or_else(|| links.stand_in(LO, LinkKind::Loopback, numbering)).unwrap_or(LinkId(0));
+        for name in missing {
+            if links.id(name).is_none() && links.stand_in(name, LinkKind::Missing, numbering).is_some() {
+                let text = format!(
+                    "link {name}: routes name it, and `addr` has no such link; they fail with link_down"
+                );
+                findings.push(Finding::warning(text));
+            }
+        }
+        // A worker may still hold what names a link that has gone.
+        links.reach(usize::from(numbering.links.end()));
+        links.ports = numbering.ports.end();
         for entry in &state.addr {
             if let (Some(id), Some(master)) = (links.id(&entry.ifname), entry.master.as_deref()) {
                 links.all[id.index()].master = links.id(master);
@@ -210,9 +243,19 @@ impl Links {
         &self.link(id).name
     }
 
-    /// All links, in the order of their numbers.
+    /// All links, in the order of the state.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
-        self.all.iter()
+        self.order.iter().map(|id| self.link(*id))
+    }
+
+    /// What each number stands for; one that is not in use, for a link that is missing and has no name.
+    pub fn by_number(&self) -> &[Link] {
+        &self.all
+    }
+
+    /// All ports have numbers below it.
+    pub fn port_count(&self) -> u16 {
+        self.ports
     }
 
     /// The link that the node's own packets come in by.
@@ -223,7 +266,7 @@ impl Links {
     /// The link of which `address` is on a subnet: the longest such subnet's.
     pub fn onlink(&self, address: Ipv4Addr) -> Option<LinkId> {
         let subnets =
-            self.all.iter().flat_map(|link| link.addresses.iter().map(move |own| (own.subnet, link.id)));
+            self.iter().flat_map(|link| link.addresses.iter().map(move |own| (own.subnet, link.id)));
         subnets
             .filter(|(net, _)| net.contains(&address))
             .max_by_key(|(net, _)| net.prefix_len())
@@ -241,7 +284,7 @@ impl Links {
 
     /// The node's first address of scope global.
     pub fn node_address(&self) -> Option<Ipv4Addr> {
-        let mut addresses = self.all.iter().flat_map(|link| &link.addresses);
+        let mut addresses = self.iter().flat_map(|link| &link.addresses);
         addresses.find(|address| address.scope == Scope::GLOBAL).map(|address| address.local)
     }
 
@@ -250,12 +293,12 @@ impl Links {
         entry: &LinkEntry,
         state: &NodeState,
         config: &Config,
-        ports: &mut u16,
+        numbering: &mut Numbering,
         findings: &mut Vec<Finding>,
     ) {
-        let Ok(number) = u16::try_from(self.all.len()) else {
-            findings
-                .push(Finding::warning(format!("link {}: more than 65536 links are not held", entry.ifname)));
+        let Some(number) = numbering.links.number(&entry.ifname) else {
+            let text = format!("link {}: more than {} links are not held", entry.ifname, u16::MAX);
+            findings.push(Finding::warning(text));
             return;
         };
         let mut link = Link {
@@ -280,50 +323,33 @@ impl Links {
         };
         link.kind = kind(entry, &link, state, findings);
         if let LinkKind::Port { port, role, .. } = &mut link.kind {
-            *port = PortId(*ports);
-            *ports += 1;
+            // There are no more ports than links, so there is a number.
+            *port = PortId(numbering.ports.number(&entry.ifname).unwrap_or(u16::MAX));
             *role = config.role(&entry.ifname).unwrap_or_else(|| default_role(entry, &link.addresses));
         }
+        self.place(link);
+    }
+
+    /// A link that the state does not describe; None: there is no number for it.
+    fn stand_in(&mut self, name: &str, kind: LinkKind, numbering: &mut Numbering) -> Option<LinkId> {
+        let id = LinkId(numbering.links.number(name)?);
+        let up = kind != LinkKind::Missing;
+        self.place(Link { name: name.to_owned(), up, kind, ..Link::missing(id) });
+        Some(id)
+    }
+
+    fn place(&mut self, link: Link) {
+        self.reach(link.id.index() + 1);
         self.by_name.insert(link.name.clone(), link.id);
-        self.all.push(link);
+        self.order.push(link.id);
+        let place = link.id.index();
+        self.all[place] = link;
     }
 
-    /// A link that the state does not describe.
-    fn stand_in(&mut self, name: &str, kind: LinkKind) -> LinkId {
-        let id = LinkId(self.all.len() as u16);
-        self.by_name.insert(name.to_owned(), id);
-        self.all.push(Link {
-            id,
-            name: name.to_owned(),
-            up: kind != LinkKind::Missing,
-            kind,
-            mac: None,
-            mtu: Mtu::ETHERNET.bytes(),
-            master: None,
-            member_forwards: true,
-            hairpin: false,
-            addresses: Vec::new(),
-            forwarding: true,
-            proxy_arp: false,
-            ignore_linkdown: false,
-        });
-        id
-    }
-
-    fn add_missing(&mut self, state: &NodeState, findings: &mut Vec<Finding>) {
-        let routes = state.route.iter().filter(|route| route.ipv4().is_some());
-        let devices = routes.flat_map(|route| {
-            route.dev.iter().chain(route.nexthops.iter().filter_map(|hop| hop.dev.as_ref()))
-        });
-        let devices = devices.chain(state.nexthop.iter().filter_map(|object| object.dev.as_ref()));
-        for name in devices {
-            if self.id(name).is_none() && self.all.len() < MOST_LINKS {
-                let text = format!(
-                    "link {name}: routes name it, and `addr` has no such link; they fail with link_down"
-                );
-                findings.push(Finding::warning(text));
-                self.stand_in(name, LinkKind::Missing);
-            }
+    /// Has all numbers below `count` stand for something.
+    fn reach(&mut self, count: usize) {
+        for number in self.all.len()..count {
+            self.all.push(Link::missing(LinkId(number as u16)));
         }
     }
 
@@ -358,6 +384,36 @@ impl Links {
             }
         }
     }
+}
+
+impl Link {
+    fn missing(id: LinkId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            kind: LinkKind::Missing,
+            mac: None,
+            mtu: Mtu::ETHERNET.bytes(),
+            up: false,
+            master: None,
+            member_forwards: true,
+            hairpin: false,
+            addresses: Vec::new(),
+            forwarding: true,
+            proxy_arp: false,
+            ignore_linkdown: false,
+        }
+    }
+}
+
+/// The links that routes and nexthop objects name, and `addr` does not have; each once.
+fn missing(state: &NodeState) -> Vec<&str> {
+    let routes = state.route.iter().filter(|route| route.ipv4().is_some());
+    let devices = routes
+        .flat_map(|route| route.dev.iter().chain(route.nexthops.iter().filter_map(|hop| hop.dev.as_ref())));
+    let devices = devices.chain(state.nexthop.iter().filter_map(|object| object.dev.as_ref()));
+    let mut known: HashSet<_> = state.addr.iter().map(|entry| entry.ifname.as_str()).collect();
+    devices.map(String::as_str).filter(|name| known.insert(name)).collect()
 }
 
 fn default_mtu(entry: &LinkEntry) -> u32 {
