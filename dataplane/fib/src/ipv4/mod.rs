@@ -169,6 +169,19 @@ impl Fib4 {
         self.nodes.len() >> self.node_bits
     }
 
+    /// The last of the addresses from `address` on that have its value from the same entry: whoever wants to see all of a table,
+    /// while nobody writes to it, goes on behind that one.
+    pub fn entry_end(&self, address: u32) -> u32 {
+        let mut shift = self.shift;
+        let mut entry = self.root[(address >> shift) as usize].load(Ordering::Acquire);
+        while entry & NODE != 0 {
+            shift -= self.node_bits;
+            let index = (address >> shift) as usize & (self.node_size() - 1);
+            entry = self.nodes[start(entry) + index].load(Ordering::Acquire);
+        }
+        address | ((1 << shift) - 1)
+    }
+
     /// Every value that a lookup can return, some more than once.
     pub fn values(&self) -> impl Iterator<Item = u32> {
         Entries { fib: self, above: vec![self.root.iter()] }

@@ -388,6 +388,16 @@ mod tests {
             for address in near.chain([0, u32::MAX]) {
                 let expected = naive(&routes, address).map_or(0, |(_, value)| value);
                 prop_assert_eq!(writer.fib().lookup(address), expected, "{}", Ipv4Addr::from(address));
+                // All that the entry speaks for has the value: no route begins or ends within.
+                let end = writer.fib().entry_end(address);
+                prop_assert!(end >= address);
+                let edges = routes.keys().flat_map(|prefix| {
+                    let first = u32::from(prefix.address());
+                    [first, first | !prefix.mask()]
+                });
+                for inside in edges.filter(|edge| (address..=end).contains(edge)).chain([end]) {
+                    prop_assert_eq!(naive(&routes, inside).map_or(0, |(_, value)| value), expected);
+                }
             }
         }
     }

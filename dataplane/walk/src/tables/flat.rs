@@ -64,6 +64,11 @@ impl FlatMap {
         }
     }
 
+    /// Every key with its value, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.slots.iter().filter(|(key, _)| *key != EMPTY).copied()
+    }
+
     /// Every value.
     pub fn values(&self) -> impl Iterator<Item = u32> {
         self.slots.iter().filter(|(key, _)| *key != EMPTY).map(|(_, value)| *value)
@@ -95,6 +100,11 @@ impl FlatSet {
     #[inline(always)]
     pub fn contains(&self, key: u64) -> bool {
         self.0.find(key).is_some()
+    }
+
+    /// Every key, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = u64> {
+        self.0.entries().map(|(key, _)| key)
     }
 
     /// How many keys it holds.

@@ -157,6 +157,11 @@ impl Tunnels {
         &self.all
     }
 
+    /// Who may send to which tunnel: [`LinkId::key`]s, in no order.
+    pub fn peers(&self) -> impl Iterator<Item = u64> {
+        self.peers.keys()
+    }
+
     /// Whether `source` (host byte order) may send to this tunnel.
     #[inline]
     pub fn accepts(&self, tunnel: &Tunnel, source: u32) -> bool {
