@@ -2,16 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod config;
+pub mod diff;
 pub mod explain;
 pub mod finding;
 pub mod links;
+pub mod live;
 pub mod netlink;
 pub mod node;
 pub mod report;
 pub mod resolve;
 pub mod rib;
 pub mod route_get;
+pub mod serve;
 pub mod state;
 
 pub use finding::Finding;

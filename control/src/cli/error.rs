@@ -1,11 +1,17 @@
 //! What ends a verb early, and how it is told.
 
 use anstyle::{AnsiColor, Style};
+use packetwalk_control::Finding;
+use packetwalk_control::api::{AskError, PlaceError};
 use packetwalk_control::config::ConfigError;
+use packetwalk_control::diff::DiffError;
+use packetwalk_control::live::LiveError;
 use packetwalk_control::netlink::NetlinkError;
 use packetwalk_control::route_get::RouteGetError;
+use packetwalk_control::serve::ServeError;
 use packetwalk_control::state::StateError;
 use packetwalk_port::pcap::{CaptureError, WriteError};
+use packetwalk_walk::Severity;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -52,9 +58,26 @@ pub(crate) enum CliError {
     /// No route, or no way to tell.
     #[error(transparent)]
     Route(#[from] RouteGetError),
-    /// There is no running dataplane to be asked.
-    #[error("this release asks no running dataplane: expected --state FILE")]
-    StateNeeded,
+    /// A running process has no answer, or there is none.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// It cannot be compared with the kernel.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
+    /// The kernel cannot be followed.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// The socket cannot be served.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The process cannot run.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Forwarding is for a later release.
+    #[error(
+        "this release takes no interface yet: expected --shadow, which follows the kernel without forwarding"
+    )]
+    ShadowNeeded,
     /// The captures hold fewer frames.
     #[error("--frame {wanted}: the captures hold {found} frames: expected {}", if *found == 0 { "captures with frames".to_owned() } else { format!("a number from 1 to {found}") })]
     NoSuchFrame {
@@ -78,7 +101,7 @@ impl CliError {
     /// 2 for what the user can change, 1 for what only the programmer can.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Accounting => ExitCode::from(1),
+            Self::Accounting | Self::Live(LiveError::Tables(_)) => ExitCode::from(1),
             _ => ExitCode::from(2),
         }
     }
@@ -109,6 +132,20 @@ pub(crate) fn warn(text: impl Display) {
 /// Says on standard error what is as it may be.
 pub(crate) fn inform(text: impl Display) {
     say(INFO, "info", text);
+}
+
+/// Says on standard error what was found about the state.
+pub(crate) fn say_finding(finding: &Finding) {
+    match finding.severity {
+        Severity::Info => inform(&finding.text),
+        Severity::Warning | Severity::Error => warn(&finding.text),
+    }
+}
+
+/// Says on standard error that whoever waits need not wait any longer.
+pub(crate) fn ready(text: impl Display) {
+    // There is nobody left to tell where this fails.
+    let _ = writeln!(anstream::stderr(), "{INFO}ready:{INFO:#} {text}");
 }
 
 fn say(style: Style, kind: &str, text: impl Display) {

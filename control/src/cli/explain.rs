@@ -1,11 +1,13 @@
 //! `packetwalk explain`: why one frame went where it went.
 
+use super::ask::SocketOption;
 use super::captures::{self, RxOptions};
 use super::error::CliError;
 use super::node::{self, ConfigOption};
 use clap::Args;
-use packetwalk_control::Node;
+use packetwalk_control::config::Config;
 use packetwalk_control::explain::{Explainer, Walk};
+use packetwalk_control::{Behind, Node};
 use packetwalk_port::pcap::Merge;
 use packetwalk_port::{BUFFER, Buffers, Discard};
 use packetwalk_walk::{BATCH, Batch, Settings, Worker, walk, walk_observed};
@@ -19,6 +21,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  packetwalk explain --rx eth0=eth0.pcap --frame 17
   packetwalk explain --state node.json --rx eth0=eth0.pcap --frame 17
   packetwalk explain --state node.json --rx all.pcapng --frame 17 --json | jq .outcome
 
@@ -30,11 +33,14 @@ pub(super) struct Options {
     /// Number of the frame, counted from 1
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frame: u64,
-    /// State of the node, as iproute2 prints it (JSON or TOML)
-    #[arg(long, value_name = "FILE")]
+    /// State of the node, as iproute2 prints it (JSON or TOML); without it, state and configuration of the running
+    /// process are meant
+    #[arg(long, value_name = "FILE", conflicts_with = "socket")]
     state: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigOption,
+    #[command(flatten)]
+    socket: SocketOption,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -42,9 +48,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn run(&self) -> Result<(), CliError> {
-        let state = self.state.as_deref().ok_or(CliError::StateNeeded)?;
-        let config = self.config.load()?;
-        let node = node::build(state, &config)?;
+        let (node, config) = self.node()?;
         let mut source = self.rx.open(&node)?;
         let explained = explain(&node, node::settings(&config), &mut source, self.frame)?;
         captures::say_remarks(&source);
@@ -56,6 +60,18 @@ impl Options {
         } else {
             write!(anstream::stdout(), "{explained}").map_err(CliError::Print)
         }
+    }
+}
+
+impl Options {
+    fn node(&self) -> Result<(Node, Config), CliError> {
+        if let Some(state) = &self.state {
+            let config = self.config.load()?;
+            return Ok((node::build(state, &config)?, config));
+        }
+        let (state, theirs) = self.socket.state()?;
+        let config = if self.config.is_given() { self.config.load()? } else { theirs };
+        Ok((Node::build(&state, &config, Behind::Nothing), config))
     }
 }
 

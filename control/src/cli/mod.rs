@@ -1,11 +1,15 @@
 //! The command line: one file a verb.
 
+mod ask;
 mod captures;
 mod error;
 mod explain;
+mod fib;
 mod node;
 mod replay;
 mod route;
+mod run;
+mod show;
 mod snapshot;
 
 use clap::{Parser, Subcommand};
@@ -28,19 +32,29 @@ enum Verb {
     Explain(explain::Options),
     Route(route::Options),
     Snapshot(snapshot::Options),
+    Run(run::Options),
+    Fib(fib::Options),
+    Show(show::Options),
 }
 
-/// Runs the command line of this process. Exit code 2: the command line, the state, the configuration or a capture
-/// cannot be used; 1: packetwalk itself is at fault.
+/// Runs the command line of this process. Exit code 2: the command line, the state, the configuration, a capture or the
+/// socket of a running process cannot be used; 1: packetwalk itself is at fault, or `fib diff` found differences.
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Replay(options) => options.run(),
         Verb::Explain(options) => options.run(),
         Verb::Route(options) => options.run(),
         Verb::Snapshot(snapshot::Options {}) => snapshot::run(),
+        Verb::Run(options) => options.run(),
+        Verb::Show(options) => options.run(),
+        Verb::Fib(options) => return ended(options.run()),
     };
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(result: Result<ExitCode, CliError>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // Whoever reads our output has seen enough of it.
         Err(CliError::Print(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {

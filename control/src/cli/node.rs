@@ -2,10 +2,10 @@
 
 use super::error::{self, CliError};
 use clap::Args;
-use packetwalk_control::config::Config;
+use packetwalk_control::config::{Config, ConfigError};
 use packetwalk_control::state::NodeState;
 use packetwalk_control::{Behind, Node};
-use packetwalk_walk::{Settings, Severity};
+use packetwalk_walk::Settings;
 use std::path::{Path, PathBuf};
 
 /// `--config`.
@@ -19,7 +19,20 @@ pub(super) struct ConfigOption {
 impl ConfigOption {
     /// What it says; without it, the defaults.
     pub(super) fn load(&self) -> Result<Config, CliError> {
-        Ok(self.config.as_deref().map(Config::load).transpose()?.unwrap_or_default())
+        Ok(self.load_with_text()?.0)
+    }
+
+    /// Whether there is one.
+    pub(super) fn is_given(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// The same, and as it stands in the file.
+    pub(super) fn load_with_text(&self) -> Result<(Config, String), CliError> {
+        let Some(path) = &self.config else { return Ok((Config::default(), String::new())) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        Ok((Config::parse(path, &text)?, text))
     }
 }
 
@@ -36,14 +49,14 @@ pub(super) fn settings(config: &Config) -> Settings {
 /// Says once what of the state cannot be resolved, and what of the configuration means nothing here.
 pub(super) fn say_findings(node: &Node, config: &Config) {
     for finding in &node.findings {
-        match finding.severity {
-            Severity::Info => error::inform(&finding.text),
-            Severity::Warning | Severity::Error => error::warn(&finding.text),
-        }
+        error::say_finding(finding);
     }
     for device in config.unmatched(&node.port_names) {
-        error::warn(format_args!(
-            "configuration: [[port]] device = \"{device}\" matches no port of the node"
-        ));
+        error::warn(unmatched(device));
     }
+}
+
+/// What is said of an entry of `[[port]]` that no port matches.
+pub(super) fn unmatched(device: &str) -> String {
+    format!("configuration: [[port]] device = \"{device}\" matches no port of the node")
 }

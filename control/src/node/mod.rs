@@ -25,8 +25,9 @@ use ipnet::Ipv4Net;
 use packetwalk_walk::Tables;
 use packetwalk_walk::tables::{AdjacencyId, FibId, FlatMap, HopId, Ipv4Tables, Link, LinkId, PortId};
 use remarks::Remarks;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use steps::Steps;
 
 /// What is not in use any more is only looked for once there may be this much of it, and as much as is in use.
@@ -296,6 +297,16 @@ impl Node {
     /// The link of this name.
     pub fn link(&self, name: &str) -> Option<LinkId> {
         self.links.id(name)
+    }
+
+    /// The tables that some rule names and that have routes.
+    pub(crate) fn looked_up(&self) -> HashSet<TableId> {
+        self.steps.tables()
+    }
+
+    /// Where the route of a prefix leads; it must be in one of [`Node::looked_up`].
+    pub(crate) fn hop(&self, prefix: Ipv4Net, route: &Arc<Route>) -> HopId {
+        self.hops.known(prefix, route)
     }
 
     /// How an adjacency came about.

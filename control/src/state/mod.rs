@@ -24,12 +24,12 @@ pub use value::{
 };
 
 use entries::{entries, optional_entries};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use thiserror::Error;
 
 /// Everything that the kernel knows of forwarding.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeState {
     /// `ip -j -d addr`.
     #[serde(default, deserialize_with = "entries")]
@@ -38,10 +38,10 @@ pub struct NodeState {
     #[serde(default, deserialize_with = "entries")]
     pub route: Vec<RouteEntry>,
     /// `ip -j -d rule`; None: the kernel's three.
-    #[serde(default, deserialize_with = "optional_entries")]
+    #[serde(default, deserialize_with = "optional_entries", skip_serializing_if = "Option::is_none")]
     pub rule: Option<Vec<RuleEntry>>,
     /// `ip -6 -j -d rule`; None: the kernel's.
-    #[serde(default, deserialize_with = "optional_entries")]
+    #[serde(default, deserialize_with = "optional_entries", skip_serializing_if = "Option::is_none")]
     pub rule6: Option<Vec<RuleEntry>>,
     /// `ip -j neigh`, of both families.
     #[serde(default, deserialize_with = "entries")]

@@ -1,9 +1,10 @@
 //! The values of the file that have a range or a form of their own.
 
-use super::scalar::{Scalar, Written, number};
+use super::scalar::{Scalar, Written, number, required};
 use ipnet::IpNet;
 use packetwalk_walk::tables::Vni;
 use packetwalk_walk::wire::MacAddr;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
@@ -45,6 +46,18 @@ impl fmt::Display for TableId {
             Self::DEFAULT => f.write_str("default"),
             Self(number) => fmt::Display::fmt(&number, f),
         }
+    }
+}
+
+impl Serialize for TableId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        required::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TableId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        required::deserialize(deserializer)
     }
 }
 
