@@ -258,3 +258,36 @@ fn routes_that_go_without_a_message_are_missed() {
         }
     });
 }
+
+/// The kernel acts upon carrier up to a second after it shows it (at once on a veth, which has a link below it): what it
+/// shows in between says nothing of next hops.
+#[test]
+fn next_hops_without_carrier_are_seen_when_the_kernel_sees_them() {
+    if !privileged_tests_run() {
+        return;
+    }
+    let here = Namespace::create();
+    here.shell(
+        "ip link set lo up; ip link add v0 type veth peer name v0far; ip link add br0 type bridge forward_delay 0
+         for link in v0 v0far br0; do ip link set $link up; done; ip link set v0 master br0
+         ip addr add 10.0.0.1/24 dev br0; ip route add 10.9.0.0/16 via 10.0.0.9",
+    );
+    here.enter(|| {
+        let mut follower = Follower::open(FollowSettings::default()).expect("the kernel answers");
+        for (number, change) in ["down", "up", "down", "up", "down", "up"].iter().enumerate() {
+            // A message about the link, sent before the kernel has acted.
+            let script = format!("ip link set v0far {change}; ip link set br0 alias a{number}");
+            follow_script(&here, &mut follower, &script);
+            let started = Instant::now();
+            let is_seen = |state: &NodeState| {
+                state.route.iter().any(|route| route.flags.linkdown) == (*change == "down")
+            };
+            while !is_seen(&iproute::state(&here)) {
+                follower.wait(Duration::from_millis(10)).expect("the kernel answers");
+                assert!(started.elapsed() < Duration::from_secs(10), "the kernel never acts upon {script}");
+            }
+            assert_followed(&here, &mut follower, &script);
+            assert!(is_seen(&follower.state()), "{script}");
+        }
+    });
+}

@@ -2,18 +2,19 @@
 //!
 //! Events and questions go over sockets of their own, so that an answer is never behind a storm of events. What a message
 //! says of its object is taken in as it comes. What it makes doubtful ([`super::doubt`]) is listed again, once for a whole
-//! burst; the same is done with everything after messages were lost. Meanwhile the old state stays in use, and only
-//! the difference is applied, so there is no moment without routes.
-//!
-//! An event that was sent before a list was read may be taken in after it. That does no harm: for each object the last
-//! event says how it is, and what has no event of its own is listed again because of one that comes later still.
+//! burst; the same is done with everything after messages were lost. Meanwhile the old state stays in use and events go on
+//! to be taken in, since a list is read a little at a time. When it is complete it is brought up to those events
+//! ([`super::meanwhile`]), and only the difference is applied. So there is no moment without routes, and none
+//! in which a change waits for a list.
 
 use super::changes::Changes;
-use super::doubt::doubts;
-use super::dump::Requests;
+use super::doubt::Doubts;
+use super::dump::{ATTEMPTS, Listing, Progress, Requests, pause};
 use super::error::NetlinkError;
+use super::family::Family;
+use super::meanwhile::Meanwhile;
 use super::message::{Meaning, Messages};
-use super::object::Object;
+use super::object::{Object, Question};
 use super::routes::Applied;
 use super::socket::{Received, Socket};
 use super::store::Store;
@@ -38,6 +39,12 @@ const AT_LATEST: Duration = Duration::from_millis(20);
 /// How long messages are taken in before their changes are handed out, if they keep coming.
 const BURST: Duration = Duration::from_millis(5);
 
+/// How long [`Follower::take`] goes on with a list while nothing else happens.
+const SLICE: Duration = Duration::from_millis(2);
+
+/// How long a list stands still at most while changes keep coming.
+const STAND_STILL: Duration = Duration::from_millis(1);
+
 /// How long to wait before a list that did not hold still is tried again.
 const CALM_DOWN: Duration = Duration::from_millis(100);
 
@@ -45,7 +52,7 @@ const CALM_DOWN: Duration = Duration::from_millis(100);
 /// goes through them by counting.
 const COUNTED: [Object; 3] = [Object::Neighbours, Object::Fdb, Object::Routes6];
 
-/// How long to wait before such a list is checked by another: at first, and at most.
+/// How long to wait before a list that may have missed something is checked by another: at first, and at most.
 const RECHECK: Duration = Duration::from_millis(50);
 const RECHECK_AT_MOST: Duration = Duration::from_secs(10);
 
@@ -71,7 +78,7 @@ pub struct FollowCounters {
     pub overruns: u64,
     /// Lists read after the first ones.
     pub lists: u64,
-    /// Lists that changed while they were read, and were read again.
+    /// Lists that were read in vain, because what they are about changed meanwhile.
     pub repeated: u64,
     /// Messages that could not be read, whose kind of object was listed anew.
     pub malformed: u64,
@@ -83,14 +90,31 @@ pub struct Follower {
     events: Socket,
     requests: Requests,
     store: Store,
-    doubtful: BTreeSet<Object>,
+    doubts: Doubts,
     /// When the first and the last of them came about.
     doubtful_since: Option<(Instant, Instant)>,
+    reading: Option<Reading>,
+    /// When reading was last gone on with.
+    read_last: Instant,
+    /// How often the list that is asked for next was read in vain.
+    attempts: u32,
+    /// Not before this anything is asked for.
+    rest_until: Option<Instant>,
     /// Lists that may have missed something: when they are read again, and how long was waited for that.
-    rechecks: BTreeMap<Object, (Instant, Duration)>,
+    rechecks: BTreeMap<Question, (Instant, Duration)>,
+    /// Kinds that were listed.
+    listed: BTreeSet<Object>,
     counters: FollowCounters,
     granted: usize,
     settings: FollowSettings,
+}
+
+/// A list that is being read, and what was said since it was asked for.
+#[derive(Debug)]
+struct Reading {
+    listing: Listing,
+    meanwhile: Meanwhile,
+    is_whole: bool,
 }
 
 impl Follower {
@@ -99,22 +123,34 @@ impl Follower {
         // First, so that nothing happens between the lists and the events unseen.
         let events = Socket::for_events(&GROUPS)?;
         let granted = events.enlarge(settings.receive_buffer)?;
-        let mut requests = Requests::open()?;
-        let mut store = Store::default();
-        for object in Object::ALL {
-            requests.list(object, &mut store)?;
-        }
-        Ok(Self {
+        let mut follower = Self {
             events,
-            requests,
-            store,
-            doubtful: BTreeSet::new(),
+            requests: Requests::open()?,
+            store: Store::default(),
+            doubts: Doubts::all(),
             doubtful_since: None,
+            reading: None,
+            read_last: Instant::now(),
+            attempts: 0,
+            rest_until: None,
             rechecks: BTreeMap::new(),
+            listed: BTreeSet::new(),
             counters: FollowCounters::default(),
             granted,
             settings,
-        })
+        };
+        while follower.listed.len() < Object::ALL.len() {
+            follower.wait(Duration::ZERO)?;
+            if follower.attempts >= ATTEMPTS {
+                let object = follower.doubts.questions.first().map_or(Object::Links, |first| first.object());
+                return Err(NetlinkError::Interrupted { object, attempts: ATTEMPTS });
+            }
+            if let Some(rest) = follower.rest_until {
+                std::thread::sleep(rest.saturating_duration_since(Instant::now()));
+            }
+        }
+        follower.counters.lists = 0;
+        Ok(follower)
     }
 
     /// What is odd about how the kernel is followed.
@@ -141,12 +177,12 @@ impl Follower {
 
     /// What following has taken so far.
     pub fn counters(&self) -> FollowCounters {
-        FollowCounters { repeated: self.requests.repeated, ..self.counters }
+        self.counters
     }
 
     /// Whether something is known to be out of date: it is about to be listed again.
     pub fn is_behind(&self) -> bool {
-        !self.doubtful.is_empty() || !self.rechecks.is_empty()
+        !self.doubts.is_empty() || self.reading.is_some() || !self.rechecks.is_empty()
     }
 
     /// Waits for changes, at most for `timeout`, takes them in, and says what they touch; nothing where the time is over.
@@ -175,21 +211,38 @@ impl Follower {
         Ok(changes)
     }
 
-    /// When to call [`Self::take`] even though there are no events: something is to be listed again then.
+    /// When to call [`Self::take`] even though there are no events: something is to be listed then. While a list is being
+    /// read that is at once; each call reads for some 2 ms.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let doubt = self.doubtful_since.map(|(first, last)| (last + QUIET).min(first + AT_LATEST));
+        if self.reading.is_some() {
+            return Some(self.read_last);
+        }
         let recheck = self.rechecks.values().map(|(at, _)| *at).min();
-        doubt.into_iter().chain(recheck).min()
+        let at = self.settle_at().into_iter().chain(recheck).min()?;
+        Some(self.rest_until.map_or(at, |rest| rest.max(at)))
+    }
+
+    /// When what is doubtful is asked for.
+    fn settle_at(&self) -> Option<Instant> {
+        let doubt = self.doubtful_since.map(|(first, last)| (last + QUIET).min(first + AT_LATEST));
+        // What is left of an earlier burst need not wait for calm.
+        doubt.or_else(|| (!self.doubts.is_empty()).then_some(self.read_last))
     }
 
     fn take_into(&mut self, changes: &mut Changes) -> Result<(), NetlinkError> {
-        let drained = self.drain(changes)?;
-        let is_due = self.next_deadline().is_some_and(|at| at <= Instant::now());
-        // Lost messages are made up for only once nothing older than the lists is left to be read.
-        if drained.is_all && is_due {
-            self.settle(changes)?;
+        let started = Instant::now();
+        loop {
+            let is_all = self.drain(changes)?;
+            let now = Instant::now();
+            // Changes are handed out before lists are gone on with; if they never end, lists get a share of the time.
+            if !changes.is_empty() && now.duration_since(self.read_last) < STAND_STILL {
+                return Ok(());
+            }
+            let goes_on = self.go_on(is_all, now, changes)?;
+            if !goes_on || !changes.is_empty() || started.elapsed() > SLICE {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn poll(&self, timeout: Duration) -> Result<(), NetlinkError> {
@@ -203,75 +256,138 @@ impl Follower {
         }
     }
 
-    /// Takes in what is there.
-    fn drain(&mut self, changes: &mut Changes) -> Result<Drained, NetlinkError> {
+    /// Takes in what is there; returns whether nothing was left to be read.
+    fn drain(&mut self, changes: &mut Changes) -> Result<bool, NetlinkError> {
         let started = Instant::now();
-        let mut drained = Drained::default();
-        while !drained.is_all && started.elapsed() <= BURST {
+        let mut doubts = Doubts::default();
+        let mut is_all = false;
+        while !is_all && started.elapsed() <= BURST {
             match self.events.receive()? {
                 Received::Datagram(datagram) => {
-                    take_in(datagram, &mut self.store, changes, &mut drained, &mut self.counters);
+                    let mut taking = Taking {
+                        store: &mut self.store,
+                        reading: self.reading.as_mut(),
+                        changes,
+                        doubts: &mut doubts,
+                        counters: &mut self.counters,
+                    };
+                    taking.take_in(datagram);
                 }
-                Received::Nothing => drained.is_all = true,
+                Received::Nothing => is_all = true,
                 Received::Overrun => {
                     self.counters.overruns += 1;
-                    drained.doubtful.extend(Object::ALL);
+                    doubts.extend(Doubts::all());
                 }
             }
         }
-        self.doubt(&drained.doubtful);
-        Ok(drained)
+        self.doubt(doubts);
+        Ok(is_all)
     }
 
-    fn doubt(&mut self, objects: &BTreeSet<Object>) {
-        if !objects.is_empty() {
-            self.doubtful.extend(objects);
+    fn doubt(&mut self, doubts: Doubts) {
+        if !doubts.is_empty() {
+            self.doubts.extend(doubts);
             let now = Instant::now();
             let first = self.doubtful_since.map_or(now, |(first, _)| first);
             self.doubtful_since = Some((first, now));
         }
     }
 
-    /// Lists what is doubtful again.
-    fn settle(&mut self, changes: &mut Changes) -> Result<(), NetlinkError> {
-        self.doubtful_since = None;
-        let now = Instant::now();
-        let due = self.rechecks.iter().filter(|(_, (at, _))| *at <= now).map(|(object, _)| *object);
-        self.doubtful.extend(due);
-        while let Some(object) = self.doubtful.first().copied() {
-            let mut fresh = Store::default();
-            match self.requests.list(object, &mut fresh) {
-                Ok(()) => {}
-                Err(NetlinkError::Interrupted { .. }) => {
-                    let later = Instant::now() + CALM_DOWN;
-                    self.doubtful_since = Some((later, later));
-                    return Ok(());
+    /// Goes on with what is to be listed, by one step; returns whether there was one to be made. `is_all`: all events that
+    /// there are were taken in.
+    fn go_on(&mut self, is_all: bool, now: Instant, changes: &mut Changes) -> Result<bool, NetlinkError> {
+        let Some(mut reading) = self.reading.take() else {
+            let is_due = self.next_deadline().is_some_and(|at| at <= now);
+            return Ok(is_all && is_due && self.ask(now)?);
+        };
+        if reading.meanwhile.is_void {
+            self.read_in_vain(reading.listing.question);
+        } else if !reading.is_whole {
+            match self.requests.read(&mut reading.listing)? {
+                Progress::Interrupted => self.read_in_vain(reading.listing.question),
+                progress => {
+                    reading.is_whole = progress == Progress::Whole;
+                    self.reading = Some(reading);
                 }
-                Err(error) => return Err(error),
             }
-            self.counters.lists += 1;
-            self.doubtful.remove(&object);
-            self.store.adopt(object, fresh, changes);
-            if COUNTED.contains(&object) {
-                self.recheck_if_changed_meanwhile(object, changes)?;
-            }
+        } else if is_all {
+            self.take_over(reading, changes);
+        } else {
+            // The list knows of what the events that are left say.
+            self.reading = Some(reading);
         }
-        Ok(())
+        self.read_last = Instant::now();
+        Ok(true)
     }
 
-    /// An event about the kind of objects that was just listed means that the list may have missed one.
-    fn recheck_if_changed_meanwhile(
-        &mut self,
-        object: Object,
-        changes: &mut Changes,
-    ) -> Result<(), NetlinkError> {
-        let waited = self.rechecks.remove(&object).map(|(_, waited)| waited);
-        let drained = self.drain(changes)?;
-        if !drained.is_all || drained.heard.contains(&object) {
-            let wait = waited.map_or(RECHECK, |waited| (waited * 2).min(RECHECK_AT_MOST));
-            self.rechecks.insert(object, (Instant::now() + wait, wait));
+    /// Asks for the first of what is doubtful.
+    fn ask(&mut self, now: Instant) -> Result<bool, NetlinkError> {
+        let due = self.rechecks.iter().filter(|(_, (at, _))| *at <= now).map(|(question, _)| *question);
+        self.doubts.questions.extend(due);
+        self.doubts.resolve_links(&self.store);
+        self.doubtful_since = None;
+        self.rest_until = None;
+        while let Some(question) = self.doubts.questions.pop_first() {
+            let fresh = match question {
+                Question::RoutesBy(family, link) => {
+                    let leads = self.store.routes[family as usize].any(|route| route.leads_by(link));
+                    if !leads || self.doubts.questions.contains(&Question::All(question.object())) {
+                        self.rechecks.remove(&question);
+                        continue;
+                    }
+                    self.store.emptied(family)
+                }
+                Question::All(Object::Routes4) => self.store.emptied(Family::Ipv4),
+                Question::All(Object::Routes6) => self.store.emptied(Family::Ipv6),
+                Question::All(_) => Store::default(),
+            };
+            let listing = self.requests.ask(question, fresh)?;
+            self.reading = Some(Reading { listing, meanwhile: Meanwhile::default(), is_whole: false });
+            self.read_last = Instant::now();
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// A list is worth nothing: it is asked for again after a while.
+    fn read_in_vain(&mut self, question: Question) {
+        self.counters.repeated += 1;
+        self.attempts += 1;
+        self.doubts.questions.insert(question);
+        let rest = if self.attempts < ATTEMPTS { pause(self.attempts) } else { CALM_DOWN };
+        self.rest_until = Some(Instant::now() + rest);
+    }
+
+    /// Takes a complete list over, once all that was said before its end was taken in.
+    fn take_over(&mut self, reading: Reading, changes: &mut Changes) {
+        let Reading { listing, meanwhile, .. } = reading;
+        let (question, mut fresh) = (listing.question, listing.fresh);
+        let mut doubts = Doubts::default();
+        let may_have_missed = match question {
+            Question::All(object) => {
+                if !meanwhile.go_over(&mut fresh) {
+                    doubts.kind(object);
+                }
+                self.store.adopt(object, fresh, changes, &mut doubts);
+                self.listed.insert(object);
+                meanwhile.heard && COUNTED.contains(&object)
+            }
+            Question::RoutesBy(family, link) => {
+                let by = (family, link);
+                self.store.adopt_routes_by(by, &fresh, &meanwhile.spoken_of, changes, &mut doubts);
+                drop(fresh);
+                self.store.routes[family as usize].forget_unused();
+                !meanwhile.spoken_of.is_empty()
+            }
+        };
+        self.counters.lists += 1;
+        self.attempts = 0;
+        let waited = self.rechecks.remove(&question).map(|(_, waited)| waited);
+        if may_have_missed {
+            let wait = waited.map_or(RECHECK, |waited| (waited * 2).min(RECHECK_AT_MOST));
+            self.rechecks.insert(question, (Instant::now() + wait, wait));
+        }
+        self.doubt(doubts);
     }
 }
 
@@ -282,53 +398,48 @@ impl AsFd for Follower {
     }
 }
 
-/// What came of reading events.
-#[derive(Default)]
-struct Drained {
-    /// Whether nothing was left to be read.
-    is_all: bool,
-    /// The kinds of objects that were spoken of.
-    heard: BTreeSet<Object>,
-    /// The kinds that have to be listed again.
-    doubtful: BTreeSet<Object>,
+/// Where what events say goes.
+struct Taking<'a> {
+    store: &'a mut Store,
+    reading: Option<&'a mut Reading>,
+    changes: &'a mut Changes,
+    doubts: &'a mut Doubts,
+    counters: &'a mut FollowCounters,
 }
 
-/// Takes the messages of a datagram in, and collects what they make doubtful.
-fn take_in(
-    datagram: &[u8],
-    store: &mut Store,
-    changes: &mut Changes,
-    drained: &mut Drained,
-    counters: &mut FollowCounters,
-) {
-    let Drained { heard, doubtful, .. } = drained;
-    for message in Messages::new(datagram) {
-        let Ok(message) = message else {
-            // Where one message ends is not known, so neither is what came behind it.
-            counters.malformed += 1;
-            doubtful.extend(Object::ALL);
-            return;
-        };
-        counters.messages += 1;
-        let Meaning::Object(message) = message.meaning() else { continue };
-        match Decoded::of(&message) {
-            Ok(Decoded::Other) => {}
-            Ok(Decoded::Hint(object)) => {
-                doubtful.insert(object);
-            }
-            Ok(Decoded::Update(update)) => {
-                doubtful.extend(doubts(&update, store));
-                let object = update.object();
-                heard.insert(object);
-                if store.apply(update, changes) == Applied::Unknown {
-                    doubtful.insert(object);
+impl Taking<'_> {
+    /// Takes the messages of a datagram in, and collects what they make doubtful.
+    fn take_in(&mut self, datagram: &[u8]) {
+        for message in Messages::new(datagram) {
+            let Ok(message) = message else {
+                // Where one message ends is not known, so neither is what came behind it.
+                self.counters.malformed += 1;
+                self.doubts.extend(Doubts::all());
+                return;
+            };
+            self.counters.messages += 1;
+            let Meaning::Object(message) = message.meaning() else { continue };
+            match Decoded::of(&message) {
+                Ok(Decoded::Other) => {}
+                Ok(Decoded::Hint(object)) => self.doubts.kind(object),
+                Ok(Decoded::Update(update)) => {
+                    if let Some(reading) = &mut self.reading {
+                        reading.meanwhile.note(reading.listing.question, &message, &update);
+                    }
+                    self.doubts.note(&update, self.store);
+                    let object = update.object();
+                    if self.store.apply(update, self.changes) == Applied::Unknown {
+                        self.doubts.kind(object);
+                    }
                 }
-            }
-            Err((object, _)) => {
-                counters.malformed += 1;
-                doubtful.insert(object);
-                // The family may be what could not be read.
-                doubtful.extend(other_family(object));
+                Err((object, _)) => {
+                    self.counters.malformed += 1;
+                    self.doubts.kind(object);
+                    // The family may be what could not be read.
+                    if let Some(other) = other_family(object) {
+                        self.doubts.kind(other);
+                    }
+                }
             }
         }
     }

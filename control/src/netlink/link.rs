@@ -24,6 +24,7 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 
 const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 1 << 3;
+const IFF_RUNNING: u32 = 1 << 6;
 const IFF_LOWER_UP: u32 = 1 << 16;
 
 /// A link, as the kernel tells it: other links by their numbers.
@@ -37,8 +38,10 @@ pub struct Link {
     pub master: Option<u32>,
     /// The link that a tunnel's outer packets must leave by.
     pub underlay: Option<u32>,
-    /// Whether it has carrier.
+    /// Whether it has carrier (`LOWER_UP`).
     pub carrier: bool,
+    /// Whether the kernel has acted upon that (`RUNNING`): next hops follow it, up to a second behind the carrier.
+    pub running: bool,
 }
 
 /// What a message about a link says.
@@ -76,6 +79,7 @@ impl LinkMessage {
             master: None,
             underlay: None,
             carrier: flags & IFF_LOWER_UP != 0,
+            running: flags & IFF_RUNNING != 0,
         };
         let mut is_foreign = false;
         for attribute in attributes {

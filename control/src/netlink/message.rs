@@ -51,6 +51,13 @@ pub(super) enum Meaning<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Appends it as it was received, but for the port.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        write_header(bytes, self.payload.len(), self.kind, self.flags, self.sequence);
+        bytes.extend_from_slice(self.payload);
+        bytes.resize(aligned(bytes.len()), 0);
+    }
+
     /// Whether the list that it belongs to changed under the reader's hands.
     pub(super) fn is_interrupted(&self) -> bool {
         self.flags & NLM_F_DUMP_INTR != 0
@@ -124,15 +131,18 @@ impl<'a> Iterator for Messages<'a> {
 
 /// A request for a list.
 pub(super) fn dump_request(kind: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
-    let length = (HEADER + body.len()) as u32;
     let mut bytes = Vec::with_capacity(HEADER + body.len());
-    bytes.extend_from_slice(&length.to_ne_bytes());
-    bytes.extend_from_slice(&kind.to_ne_bytes());
-    bytes.extend_from_slice(&(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
-    bytes.extend_from_slice(&sequence.to_ne_bytes());
-    bytes.extend_from_slice(&[0; 4]);
+    write_header(&mut bytes, body.len(), kind, NLM_F_REQUEST | NLM_F_DUMP, sequence);
     bytes.extend_from_slice(body);
     bytes
+}
+
+fn write_header(bytes: &mut Vec<u8>, payload: usize, kind: u16, flags: u16, sequence: u32) {
+    bytes.extend_from_slice(&((HEADER + payload) as u32).to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(&flags.to_ne_bytes());
+    bytes.extend_from_slice(&sequence.to_ne_bytes());
+    bytes.extend_from_slice(&[0; 4]);
 }
 
 #[cfg(test)]

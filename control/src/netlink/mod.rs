@@ -7,6 +7,7 @@
 mod address;
 mod adopt;
 mod attribute;
+mod by_link;
 mod changes;
 mod doubt;
 mod dump;
@@ -14,6 +15,7 @@ mod error;
 mod family;
 mod follow;
 mod link;
+mod meanwhile;
 mod message;
 mod neighbour;
 mod netconf;

@@ -1,5 +1,6 @@
 //! The kinds of objects that the kernel lists and announces.
 
+use super::family::Family;
 use std::fmt;
 
 /// A kind of object. Their order is the one in which they are asked for: links first, because the kernel answers that
@@ -46,6 +47,35 @@ impl Object {
         Self::Routes4,
         Self::Routes6,
     ];
+}
+
+impl Object {
+    /// The routes of a family.
+    pub(super) fn routes(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => Self::Routes4,
+            Family::Ipv6 => Self::Routes6,
+        }
+    }
+}
+
+/// A list that the kernel is asked for. In the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Question {
+    /// All objects of a kind.
+    All(Object),
+    /// The routes of a family that have a next hop by this link.
+    RoutesBy(Family, u32),
+}
+
+impl Question {
+    /// The kind of objects that are asked for.
+    pub(super) fn object(self) -> Object {
+        match self {
+            Self::All(object) => object,
+            Self::RoutesBy(family, _) => Object::routes(family),
+        }
+    }
 }
 
 impl fmt::Display for Object {

@@ -198,6 +198,16 @@ impl Route {
                 .all(|(one, other)| one.is_same_hop(other) && one.weight == other.weight)
     }
 
+    /// Whether it has a next hop by this link.
+    pub(super) fn leads_by(&self, link: u32) -> bool {
+        self.hops.iter().any(|hop| hop.link == Some(link))
+    }
+
+    /// Whether all its next hops are by this link.
+    pub(super) fn leads_only_by(&self, link: u32) -> bool {
+        self.leads_by(link) && self.hops.iter().all(|hop| hop.link == Some(link))
+    }
+
     /// Whether all next hops of `other` are among these, so that this is `other` with next hops added.
     pub(super) fn extends(&self, other: &Self) -> bool {
         self.rank() == other.rank()

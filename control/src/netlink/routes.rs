@@ -52,9 +52,33 @@ impl Routes {
         self.count
     }
 
+    /// The same with the lists that are shared.
+    pub(super) fn iter_shared(&self) -> impl Iterator<Item = ((TableId, IpNet), &Aliases)> {
+        self.tables.iter().flat_map(|(table, prefixes)| {
+            prefixes.iter().map(|(destination, aliases)| ((*table, destination), aliases))
+        })
+    }
+
+    /// The lists that prefixes have.
+    pub(super) fn lists(&self) -> impl Iterator<Item = &Aliases> {
+        self.lists.iter()
+    }
+
+    /// No routes, but the lists of these, so that equal ones are the same, in memory and to the comparison.
+    pub(super) fn emptied(&self) -> Self {
+        Self { lists: self.lists.clone(), ..Self::default() }
+    }
+
+    /// Lets go of lists that no prefix has any more, once those that share them are gone.
+    pub(super) fn forget_unused(&mut self) {
+        self.lists.retain(|list| Arc::strong_count(list) > 1);
+    }
+
     /// The prefixes whose routes differ between the two.
     pub(super) fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (TableId, IpNet)> + 'a {
-        super::adopt::difference(self.iter(), other.iter())
+        super::adopt::difference(self.iter_shared(), other.iter_shared(), |one, other| {
+            Arc::ptr_eq(one, other) || one == other
+        })
     }
 
     /// A route that is there now.
@@ -66,7 +90,10 @@ impl Routes {
         let start = aliases.partition_point(|alias| alias.rank() < route.rank());
         let end = aliases.partition_point(|alias| alias.rank() <= route.rank());
         if placement == Placement::Listed {
-            // IPv6 may have two that are equal.
+            // IPv6 may have two that are equal; an IPv4 route that is listed twice is one.
+            if family == Family::Ipv4 && aliases.contains(&route) {
+                return Applied::Nothing;
+            }
             aliases.insert(end, route);
             self.set(table, destination, aliases);
             return Applied::Changed;
@@ -123,8 +150,11 @@ impl Routes {
         } else if let (Some(place), None, None) = (of_rank.next(), of_rank.next(), route.from) {
             // The kernel may tell a dying route otherwise than it told the living one.
             aliases.remove(place);
-        } else {
+        } else if aliases.iter().any(|alias| alias.rank() == route.rank()) {
             return Applied::Unknown;
+        } else {
+            // It is known to be gone: with its link, or by a list.
+            return Applied::Nothing;
         }
         self.set(table, destination, aliases);
         Applied::Changed
@@ -134,7 +164,8 @@ impl Routes {
         self.tables.get(&table)?.get(destination)
     }
 
-    fn set(&mut self, table: TableId, destination: IpNet, aliases: Vec<Route>) {
+    /// Puts these in the place of the routes of a prefix.
+    pub(super) fn set(&mut self, table: TableId, destination: IpNet, aliases: Vec<Route>) {
         let old = if aliases.is_empty() {
             let Some(prefixes) = self.tables.get_mut(&table) else { return };
             let old = prefixes.remove(destination);

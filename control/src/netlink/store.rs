@@ -70,6 +70,9 @@ impl Store {
     pub(super) fn apply(&mut self, update: Update, changes: &mut Changes) -> Applied {
         match update {
             Update::Link(index, link) => {
+                if !link.is_up() {
+                    self.drop_routes_by(index, false, changes);
+                }
                 let is_new = self.links.get(&index) != Some(&*link);
                 if is_new {
                     self.links.insert(index, *link);
@@ -159,7 +162,8 @@ impl Store {
     }
 
     /// What a link takes with it when it goes.
-    pub(super) fn remove_link(&mut self, index: u32, changes: &mut Changes) -> Applied {
+    fn remove_link(&mut self, index: u32, changes: &mut Changes) -> Applied {
+        self.drop_routes_by(index, true, changes);
         let applied = remove(&mut self.links, &index, &mut changes.links);
         if self.addresses.remove(&index).is_some() {
             changes.addresses.insert(index);
@@ -181,6 +185,18 @@ impl Store {
             !is_gone
         });
         applied
+    }
+
+    /// IPv4 routes that a link takes with it without a word; of IPv6 routes the kernel tells.
+    fn drop_routes_by(&mut self, link: u32, is_gone: bool, changes: &mut Changes) {
+        changes.routes.extend(self.routes[Family::Ipv4 as usize].drop_by(link, is_gone));
+    }
+
+    /// Nothing, for a list of the routes of a family: what is equal to something here will be the same.
+    pub(super) fn emptied(&self, family: Family) -> Self {
+        let mut emptied = Self::default();
+        emptied.routes[family as usize] = self.routes[family as usize].emptied();
+        emptied
     }
 
     /// Forgets the objects of one kind.
@@ -259,6 +275,7 @@ pub(super) mod tests {
             master: None,
             underlay: None,
             carrier: true,
+            running: true,
         }
     }
 
@@ -271,7 +288,12 @@ pub(super) mod tests {
         store
     }
 
-    fn route(destination: &str, gateways: &[&str], placement: Placement) -> RouteMessage {
+    /// A route of table main by link 1.
+    pub(in crate::netlink) fn route(
+        destination: &str,
+        gateways: &[&str],
+        placement: Placement,
+    ) -> RouteMessage {
         let hops = gateways.iter().map(|gateway| Hop {
             gateway: Some(gateway.parse().expect("a gateway")),
             link: Some(1),
@@ -337,7 +359,7 @@ pub(super) mod tests {
         remove(&mut store, FOUR, &["1.1.1.4"]);
         remove(&mut store, FOUR, &["1.1.1.2"]);
         assert_eq!(store.prefix_count(Family::Ipv4), 0);
-        assert_eq!(remove(&mut store, FOUR, &["1.1.1.2"]), Applied::Unknown);
+        assert_eq!(remove(&mut store, FOUR, &["1.1.1.2"]), Applied::Nothing);
     }
 
     /// What was sent before a list was read may be taken in after it.
@@ -515,7 +537,7 @@ pub(super) mod tests {
         gone.route.tos = 16;
         gone.route.metric = 7;
         assert_eq!(store.apply(Update::RouteGone(gone.clone()), &mut Changes::default()), Applied::Changed);
-        assert_eq!(store.apply(Update::RouteGone(gone), &mut Changes::default()), Applied::Unknown);
+        assert_eq!(store.apply(Update::RouteGone(gone), &mut Changes::default()), Applied::Nothing);
         assert_eq!(store.route_entries(TableId::MAIN, FOUR.parse().expect("a prefix")), entries[1..]);
     }
 

@@ -7,7 +7,7 @@ use super::message::Message;
 use super::neighbour::{Fdb, FdbKey, Neighbour, NeighbourMessage};
 use super::netconf::Netconf;
 use super::nexthop::Nexthop;
-use super::object::Object;
+use super::object::{Object, Question};
 use super::route::RouteMessage;
 use super::{address, rule};
 use crate::state::{AddressEntry, RuleEntry};
@@ -126,6 +126,16 @@ fn about<T>(object: Object, decoded: Result<T, Malformed>) -> Result<T, (Object,
 }
 
 impl Update {
+    /// Whether it is a part of the list that was asked for.
+    pub(super) fn answers(&self, question: Question) -> bool {
+        match (question, self) {
+            (Question::RoutesBy(family, link), Self::Route(message)) => {
+                message.family() == family && message.route.leads_by(link)
+            }
+            (question, update) => update.object() == question.object(),
+        }
+    }
+
     /// The kind of object that it is about.
     pub(super) fn object(&self) -> Object {
         let of_family = |family: Family, four, six| match family {
