@@ -101,7 +101,7 @@ impl CliError {
     /// 2 for what the user can change, 1 for what only the programmer can.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Accounting | Self::Live(LiveError::Tables(_)) => ExitCode::from(1),
+            Self::Accounting => ExitCode::from(1),
             _ => ExitCode::from(2),
         }
     }

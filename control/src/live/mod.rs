@@ -1,16 +1,24 @@
-//! The kernel's state as workers see it: followed, built, published.
+//! The kernel's state as workers see it: followed, told to the node, published.
 //!
-//! Everything between "the kernel said so" and "workers can see it" is here, and on one thread.
+//! Everything between "the kernel said so" and "workers can see it" is here, and on one thread. What is new goes through
+//! three steps, because workers take the small tables as they were published and the routes as they are written:
+//!
+//! 1. tables that hold what the new routes lead to are published;
+//! 2. every worker has been quiescent since, so none is left with the tables of before;
+//! 3. the routes are written in place.
+//!
+//! A worker that does not come to the second step holds up what is new, not what it reads: it is named, and waited for.
+
+mod tell;
 
 use crate::config::Config;
 use crate::netlink::{FollowSettings, Follower, NetlinkError};
 use crate::node::Node;
-use crate::resolve::Behind;
 use packetwalk_rcu::{Control, Published, Reader, Stalled};
 use packetwalk_walk::Tables;
-use packetwalk_walk::tables::Inconsistent;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
+use tell::Teller;
 use thiserror::Error;
 
 /// How the kernel is followed, and workers are waited for.
@@ -18,7 +26,7 @@ use thiserror::Error;
 pub struct LiveSettings {
     /// How the kernel is followed.
     pub follow: FollowSettings,
-    /// How long workers are waited for after a publication before they are called stalled.
+    /// How long one step waits for workers; those that it waited for in vain are named.
     pub patience: Duration,
 }
 
@@ -34,17 +42,12 @@ pub enum LiveError {
     /// The kernel cannot be read.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
-    /// A fault of packetwalk: what was built is not whole, so it is not published.
-    #[error(
-        "tables: {0}; this is a fault of packetwalk, please report it with the output of `packetwalk snapshot`"
-    )]
-    Tables(Inconsistent),
 }
 
 /// What [`Live::step`] did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Step {
-    /// Whether workers see other tables than before.
+    /// Whether workers see anything else than before.
     pub published: bool,
     /// From the reading of the first message of the batch until workers could see all of it.
     pub latency: Option<Duration>,
@@ -56,63 +59,120 @@ pub struct Live {
     config: Config,
     settings: LiveSettings,
     follower: Follower,
+    teller: Teller,
     node: Node,
     control: Control,
     published: Published<Tables>,
-    generation: u64,
+    /// Since when routes wait to be written, until workers have left the tables of before.
+    waiting_since: Option<Instant>,
+    /// Nothing of it can be read by a new worker, but some of it may still be by others.
+    garbage: bool,
     stalled: Vec<String>,
+    batches: u64,
 }
 
-/// How soon to look again while something has to be listed anew.
-const SETTLE: Duration = Duration::from_millis(2);
+/// How soon to look again whether what was unlinked can be freed.
+const RECLAIM: Duration = Duration::from_millis(10);
 
 impl Live {
     /// Reads the state of the network namespace of the calling thread, and publishes what is made of it.
     pub fn open(config: Config, settings: LiveSettings) -> Result<Self, LiveError> {
         let follower = Follower::open(settings.follow)?;
-        let node = build(&follower, &config, 1)?;
+        let (teller, mut node) = Teller::begin(follower.store(), &config);
+        // Nobody reads yet, so the order of the steps does not matter.
+        node.prepare();
+        node.write();
         let control = Control::new();
         let published = control.published(node.tables.clone());
-        Ok(Self { config, settings, follower, node, control, published, generation: 1, stalled: Vec::new() })
+        Ok(Self {
+            config,
+            settings,
+            follower,
+            teller,
+            node,
+            control,
+            published,
+            waiting_since: None,
+            garbage: false,
+            stalled: Vec::new(),
+            batches: 1,
+        })
     }
 
     /// When [`Live::step`] is to be called even if [`Live::as_fd`] is not ready.
     pub fn deadline(&self) -> Option<Instant> {
-        self.follower.is_behind().then(|| Instant::now() + SETTLE)
+        let now = Instant::now();
+        let waiting = self.waiting_since.map(|_| now);
+        let reclaim = self.garbage.then(|| now + RECLAIM);
+        [waiting, reclaim, self.follower.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Takes in what there is, and publishes what it makes different. Does not block.
+    /// Takes in what there is, and has workers see what it makes different. Waits for workers, for as long as the settings'
+    /// patience, and for nothing else.
     pub fn step(&mut self) -> Result<Step, LiveError> {
         let started = Instant::now();
-        if self.follower.wait(Duration::ZERO)?.is_empty() {
-            return Ok(Step::default());
+        self.garbage = self.control.reclaim() > 0;
+        // What comes meanwhile waits where the kernel put it.
+        if self.waiting_since.is_some() {
+            return Ok(self.write());
         }
-        self.publish()?;
-        Ok(Step { published: true, latency: Some(started.elapsed()) })
+        let changes = self.follower.take()?;
+        self.teller.tell(&mut self.node, self.follower.store(), &changes);
+        Ok(self.publish(started))
     }
 
     /// Begins anew after an error: everything is read again, while workers keep what they have.
     pub fn reopen(&mut self) -> Result<Step, LiveError> {
-        self.follower = Follower::open(self.settings.follow)?;
-        self.publish()?;
-        Ok(Step { published: true, latency: None })
+        let started = Instant::now();
+        let follower = Follower::open(self.settings.follow)?;
+        let (teller, node) = Teller::begin(follower.store(), &self.config);
+        let generation = self.node.tables.generation;
+        (self.follower, self.teller, self.node) = (follower, teller, node);
+        // The new node has numbers of its own, so nothing of it may meet what is published: all is replaced at once.
+        self.waiting_since = None;
+        self.node.tables.generation = generation;
+        self.node.prepare();
+        self.node.write();
+        self.replace(self.node.tables.clone());
+        self.batches += 1;
+        Ok(Step { published: true, latency: Some(started.elapsed()) })
     }
 
-    fn publish(&mut self) -> Result<(), LiveError> {
-        self.generation += 1;
-        self.node = build(&self.follower, &self.config, self.generation)?;
-        self.replace(self.node.tables.clone());
-        Ok(())
+    fn publish(&mut self, started: Instant) -> Step {
+        if !self.node.is_pending() {
+            return Step::default();
+        }
+        if self.node.prepare() {
+            self.replace(self.node.tables.clone());
+        }
+        self.waiting_since = Some(started);
+        self.write()
+    }
+
+    /// The second step and the third.
+    fn write(&mut self) -> Step {
+        match self.control.synchronize(self.settings.patience) {
+            Ok(()) => self.stalled.clear(),
+            Err(Stalled { workers, .. }) => {
+                self.stalled = workers;
+                return Step::default();
+            }
+        }
+        self.node.grace_passed();
+        if self.node.write() {
+            self.replace(self.node.tables.clone());
+        }
+        self.batches += 1;
+        let latency = self.waiting_since.take().map(|since| since.elapsed());
+        Step { published: true, latency }
     }
 
     /// Publishes `tables` whatever the kernel says: for tests of whatever should notice.
     #[doc(hidden)]
     pub fn replace(&mut self, tables: Tables) {
+        debug_assert_eq!(tables.verify(), Ok(()));
         self.control.publish(&self.published, tables);
-        self.stalled = match self.control.synchronize(self.settings.patience) {
-            Ok(()) => Vec::new(),
-            Err(Stalled { workers, .. }) => workers,
-        };
+        self.garbage = self.control.reclaim() > 0;
     }
 
     /// A reader for a new worker of this name.
@@ -140,7 +200,13 @@ impl Live {
         &self.follower
     }
 
-    /// Names of the workers that were not quiescent within the time that the settings give them.
+    /// How many batches of changes workers have come to see, the first state being one.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// Names of the workers that the last step waited for in vain. What is new waits for them; nothing that they may read is
+    /// freed.
     pub fn stalled(&self) -> &[String] {
         &self.stalled
     }
@@ -151,11 +217,4 @@ impl AsFd for Live {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.follower.as_fd()
     }
-}
-
-fn build(follower: &Follower, config: &Config, generation: u64) -> Result<Node, LiveError> {
-    let mut node = Node::build(&follower.state(), config, Behind::Kernel);
-    node.tables.generation = generation;
-    node.tables.verify().map_err(LiveError::Tables)?;
-    Ok(node)
 }

@@ -50,6 +50,11 @@ impl Store {
         &self.neighbours
     }
 
+    /// Nexthop objects by number.
+    pub fn nexthops(&self) -> &BTreeMap<u32, Nexthop> {
+        &self.nexthops
+    }
+
     /// The routes of a prefix, in the order in which the kernel prefers them: those for one TOS before those for all, and
     /// the least metric first.
     pub fn routes_of(&self, table: TableId, destination: IpNet) -> &[Route] {

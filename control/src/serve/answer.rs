@@ -51,7 +51,7 @@ pub(super) fn answer(
                 }),
             }
         }
-        Question::State { after } => Ok(Answer::State(Box::new(state(live, tables.generation, *after)))),
+        Question::State { after } => Ok(Answer::State(Box::new(state(live, live.batches(), *after)))),
         Question::Rules {} => Ok(Answer::Rules(rules(node, tables))),
         Question::Ranges { fib, from } => ranges(node, tables, *fib, *from).map(Answer::Ranges),
         Question::Lookup { fib, addresses } => lookup(node, tables, *fib, addresses).map(Answer::Lookup),

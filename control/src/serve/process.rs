@@ -143,6 +143,8 @@ impl<'a> Process<'a> {
         self.overruns = overruns;
         if step.published {
             self.log.published(step.latency);
+        }
+        if step.published || !self.live.stalled().is_empty() {
             self.tell_findings();
         }
     }
