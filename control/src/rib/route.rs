@@ -135,8 +135,12 @@ impl Route {
             kind = RouteKind::Blackhole;
         }
         let hops: Vec<_> = drafts.into_iter().map(|draft| draft.finish(links)).collect();
-        if kind == RouteKind::Unicast && !hops.iter().any(|hop| hop.usable) {
-            // The kernel looks on at the next route, too.
+        let refuses = matches!(
+            kind,
+            RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw
+        );
+        if !refuses && !hops.iter().any(|hop| hop.usable) {
+            // The kernel looks on at the next route, too: a broadcast address is none on a link without carrier that ignores its routes.
             let text =
                 format!("route {prefix} table {table}: none of its next hops is usable, it is left out");
             findings.push(Finding::info(text));

@@ -117,13 +117,17 @@ fn dead_next_hops_make_way() {
         r#"{{{LINKS}, "route": [{{"dst": "10.1.0.0/16", "dev": "eth0"}},
         {{"dst": "10.1.2.0/24", "gateway": "10.0.0.2", "dev": "eth0", "flags": ["dead"]}},
         {{"dst": "10.1.3.0/24", "gateway": "10.0.0.2", "dev": "eth0", "flags": ["linkdown"]}},
-        {{"dst": "10.1.4.0/24", "gateway": "10.0.0.2", "dev": "eth1", "flags": ["linkdown"]}}],
+        {{"dst": "10.1.4.0/24", "gateway": "10.0.0.2", "dev": "eth1", "flags": ["linkdown"]}},
+        {{"type": "broadcast", "dst": "10.1.5.255", "dev": "eth1", "table": "local", "flags": ["dead", "linkdown"]}},
+        {{"type": "blackhole", "dst": "10.1.6.0/24", "flags": ["dead"]}}],
         "netconf": [{{"interface": "eth1", "ignore_routes_with_linkdown": true}}]}}"#
     ));
     assert_eq!(ask(&rib, &key("1.1.1.1", "10.1.2.1")), "32766: unicast 10.1.0.0/16 metric 0 []");
     assert!(ask(&rib, &key("1.1.1.1", "10.1.3.1")).contains("10.1.3.0/24"));
     assert_eq!(ask(&rib, &key("1.1.1.1", "10.1.4.1")), "32766: unicast 10.1.0.0/16 metric 0 []");
-    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert_eq!(ask(&rib, &key("1.1.1.1", "10.1.5.255")), "32766: unicast 10.1.0.0/16 metric 0 []");
+    assert!(ask(&rib, &key("1.1.1.1", "10.1.6.1")).contains("blackhole 10.1.6.0/24"));
+    assert_eq!(findings.len(), 3, "{findings:?}");
 }
 
 #[test]
