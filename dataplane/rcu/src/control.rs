@@ -65,11 +65,15 @@ impl fmt::Display for Stalled {
 
 impl std::error::Error for Stalled {}
 
-/// Something unlinked, and the epoch that must have been seen before it is freed.
+/// Something unlinked, and the epoch that must have been seen before it is freed. Lost, if it is dropped before.
 struct Retired {
     epoch: u64,
-    garbage: Box<dyn Send>,
+    /// From a box, but none until it is freed: to own a box is to say that nobody else reads what is in it, and workers may.
+    garbage: *mut dyn Send,
 }
+
+// SAFETY: it is as if it owned the box, whose content may be sent.
+unsafe impl Send for Retired {}
 
 /// The one that publishes and frees. Not `Clone`: there is one.
 pub struct Control {
@@ -115,14 +119,20 @@ impl Control {
     /// If another control made `published`.
     pub fn publish<T: Send + Sync + 'static>(&mut self, published: &Published<T>, value: T) {
         assert!(Arc::ptr_eq(&self.epoch, &published.domain), "published by another control");
-        let old = published.pointer.swap(Box::into_raw(Box::new(value)), Ordering::AcqRel);
-        // SAFETY: the pointer came from a box, and the swap has made it ours alone to free. It is only freed once all readers passed.
-        let old = unsafe { Box::from_raw(old) };
-        self.retire(old);
+        // Release: whoever loads the pointer sees the value whole. What it replaces was stored here, too, and is now ours to free.
+        let old = published.pointer.swap(Box::into_raw(Box::new(value)), Ordering::Release);
+        self.retire_pointer(old);
     }
 
-    /// Takes over something that workers may still read but can no longer find; freed as by [`Control::publish`].
+    /// Takes over something that is dropped as by [`Control::publish`], when no worker can be in what it stands for any more:
+    /// a reference count, the numbers of nodes. What workers hold references to must lie behind the box, not in it:
+    /// whoever owns a box claims to be the only one who reads it.
     pub fn retire(&mut self, garbage: Box<impl Send + 'static>) {
+        self.retire_pointer(Box::into_raw(garbage));
+    }
+
+    /// `garbage` came from a box, and is this control's alone to free.
+    fn retire_pointer(&mut self, garbage: *mut (impl Send + 'static)) {
         let epoch = self.advance();
         self.retired.push_back(Retired { epoch, garbage });
     }
@@ -141,7 +151,9 @@ impl Control {
         let passed = self.oldest_seen();
         while self.retired.front().is_some_and(|retired| retired.epoch <= passed) {
             if let Some(Retired { garbage, .. }) = self.retired.pop_front() {
-                drop(garbage);
+                // SAFETY: the pointer is that of a box and was unlinked before its epoch; all workers have seen that epoch or are
+                // offline, so none holds a reference (argued in the crate's documentation). Taken out of the list, it is freed once.
+                drop(unsafe { Box::from_raw(garbage) });
             }
         }
         self.retired.len()
@@ -183,11 +195,8 @@ impl Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        self.reclaim();
         // What a worker may still read outlives control: better lost than freed under it.
-        for Retired { garbage, .. } in self.retired.drain(..) {
-            std::mem::forget(garbage);
-        }
+        self.reclaim();
     }
 }
 

@@ -30,7 +30,8 @@
 //!
 //! *A worker that comes online* stores to C and then loads P, while control stores to P and then loads C. Both sides put a sequentially
 //! consistent fence between their two steps, so they cannot both miss the other's store: either control sees the worker online and
-//! waits for it, or the worker sees the new pointer.
+//! waits for it, or the worker sees the new pointer. The store to C has release order as well: control may see it instead of
+//! OFFLINE, and must be ordered after what the worker used before it went offline all the same.
 //!
 //! The models in `tests/loom.rs` let loom try every interleaving of these.
 

@@ -41,7 +41,9 @@ impl Reader {
 
     fn come_online(&mut self) {
         let epoch = self.epoch.0.load(Ordering::Relaxed);
-        self.cell.seen.store(epoch, Ordering::Relaxed);
+        // Release: control may see this without having seen that the worker was offline. All uses of what was loaded before that come
+        // before it, too.
+        self.cell.seen.store(epoch, Ordering::Release);
         // Between telling control and the first load: see the crate's argument, "comes online".
         fence(Ordering::SeqCst);
     }

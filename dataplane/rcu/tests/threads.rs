@@ -1,4 +1,4 @@
-//! Control and workers on real threads (and under Miri).
+//! Control and workers on real threads, and under Miri: `scripts/miri`.
 #![cfg(not(loom))]
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
@@ -94,6 +94,22 @@ fn a_stalled_worker_is_named_and_what_it_reads_is_kept() {
 }
 
 #[test]
+fn what_all_have_passed_is_freed_while_they_go_on() {
+    let alive = Arc::new(AtomicUsize::new(0));
+    let mut control = Control::new();
+    let published = control.published(Pair::new(1, &alive));
+    let mut readers = [control.reader("one"), control.reader("two")];
+    control.publish(&published, Pair::new(2, &alive));
+    for (reader, left) in readers.iter_mut().zip([1, 0]) {
+        assert_eq!(control.reclaim(), 1);
+        reader.quiescent();
+        assert_eq!(control.reclaim(), left);
+    }
+    assert_eq!(alive.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it loses memory on purpose: scripts/miri runs it without looking for leaks")]
 fn control_may_go_first() {
     let alive = Arc::new(AtomicUsize::new(0));
     let mut control = Control::new();
