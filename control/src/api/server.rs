@@ -2,7 +2,7 @@
 
 use super::connection::{self, Connections};
 use super::message::{Answer, Question, Refusal, RefusalKind};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,6 +60,9 @@ impl AsFd for Bell {
 pub struct Mailbox {
     questions: Receiver<Asked>,
     hand_over: Sender<Asked>,
+    /// Nothing is sent by it: when it is gone, so is whoever answers.
+    _alive: Sender<()>,
+    gone: Receiver<()>,
     bell: Bell,
 }
 
@@ -67,7 +70,8 @@ impl Mailbox {
     /// An empty one.
     pub fn new() -> io::Result<Self> {
         let (hand_over, questions) = bounded(WAITING);
-        Ok(Self { questions, hand_over, bell: Bell::new()? })
+        let (alive, gone) = bounded(0);
+        Ok(Self { questions, hand_over, _alive: alive, gone, bell: Bell::new()? })
     }
 
     /// The next question, if there is one.
@@ -86,7 +90,7 @@ impl Mailbox {
     }
 
     pub(super) fn slot(&self) -> Slot {
-        Slot { hand_over: self.hand_over.clone(), bell: self.bell.clone() }
+        Slot { hand_over: self.hand_over.clone(), gone: self.gone.clone(), bell: self.bell.clone() }
     }
 }
 
@@ -101,6 +105,7 @@ impl AsFd for Mailbox {
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     hand_over: Sender<Asked>,
+    gone: Receiver<()>,
     bell: Bell,
 }
 
@@ -111,7 +116,11 @@ impl Slot {
         let (reply, answer) = bounded(1);
         self.hand_over.send(Asked { question, reply }).map_err(|_| stopping())?;
         self.bell.ring();
-        answer.recv().map_err(|_| stopping())?
+        // A question that nobody took may outlive the mailbox.
+        select! {
+            recv(answer) -> answer => answer.map_err(|_| stopping())?,
+            recv(self.gone) -> _ => Err(stopping()),
+        }
     }
 }
 

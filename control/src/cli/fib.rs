@@ -86,6 +86,7 @@ fn text_of(verdict: &Verdict) -> String {
     );
     let _ = match verdict.differences.len() + verdict.more {
         0 => writeln!(text, "equal: {compared}"),
+        1 => writeln!(text, "1 difference: {compared}"),
         count => writeln!(text, "{count} differences: {compared}"),
     };
     text

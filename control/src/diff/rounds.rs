@@ -89,6 +89,7 @@ pub fn diff(client: &mut Client, mut progress: impl FnMut(u32, u64)) -> Result<V
         let again = look(&config, &mut workers, |share| progress(rounds, share))?;
         found = Comparison { differences: lasting(&found.differences, again.differences), ..again };
     }
+    found.differences = compare::joined_ranges(found.differences);
     let more = if found.differences.is_empty() { 0 } else { found.more };
     Ok(Verdict { differences: found.differences, more, counts: found.counts, rounds })
 }
