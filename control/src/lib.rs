@@ -9,6 +9,7 @@ pub mod explain;
 pub mod finding;
 pub mod links;
 pub mod live;
+pub mod neighbours;
 pub mod netlink;
 pub mod node;
 pub mod report;

@@ -9,6 +9,8 @@ mod netlink {
     pub(crate) mod churn;
     pub(crate) mod iproute;
     pub(crate) mod namespace;
+    mod neighbours;
+    pub(crate) mod scale;
 }
 
 use std::process::Command;
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 use netlink::churn::Churn;
 use netlink::iproute::{self, differences};
 use netlink::namespace::{Namespace, privileged_tests_run};
+use netlink::scale::with_batches;
 use packetwalk_control::netlink::{Family, FollowSettings, Follower, snapshot};
 use packetwalk_control::state::{NodeState, Ttl};
 
@@ -163,50 +166,6 @@ fn what_is_followed_through_random_changes_is_what_iproute2_prints() {
         }
         println!("{:?}", follower.counters());
         assert_eq!((follower.counters().overruns, follower.counters().malformed), (0, 0));
-    });
-}
-
-/// A namespace with a link, and a file for `ip -batch` that routes `count` prefixes by it, in two ways.
-fn with_batches(count: u32) -> (Namespace, [String; 2]) {
-    let here = Namespace::create();
-    here.shell(
-        "ip link set lo up; ip link add v0 type veth peer name v0far; ip link set v0far up; ip link set v0 up
-         ip addr add 10.0.0.1/24 dev v0",
-    );
-    let batches = [7, 8].map(|host| {
-        let file = format!("{}/{}-{host}", env!("CARGO_TARGET_TMPDIR"), here.name);
-        let route = |number: u32| {
-            let address = std::net::Ipv4Addr::from(0x1400_0000 + (number << 8));
-            format!("route replace {address}/24 via 10.0.0.{host} dev v0\n")
-        };
-        std::fs::write(&file, (0..count).map(route).collect::<String>()).expect("a file");
-        format!("ip -batch {file}")
-    });
-    (here, batches)
-}
-
-#[test]
-fn lost_messages_are_made_up_for_without_ever_emptying_the_state() {
-    if !privileged_tests_run() {
-        return;
-    }
-    let (here, [one, other]) = with_batches(2_000);
-    here.enter(|| {
-        let settings = FollowSettings { receive_buffer: 4096 };
-        let mut follower = Follower::open(settings).expect("the kernel answers");
-        here.shell(&one);
-        catch_up(&mut follower);
-        for round in 0..5 {
-            // Nobody reads meanwhile.
-            here.shell(if round % 2 == 0 { &other } else { &one });
-            let overruns = follower.counters().overruns;
-            while follower.counters().overruns == overruns || follower.is_behind() {
-                follower.wait(Duration::from_millis(20)).expect("the kernel answers");
-                let routes = follower.store().prefix_count(Family::Ipv4);
-                assert!(routes >= 2_000, "round {round}: {routes} routes while it catches up");
-            }
-            assert_followed(&here, &mut follower, &format!("round {round}"));
-        }
     });
 }
 

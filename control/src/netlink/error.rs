@@ -3,6 +3,7 @@
 use super::attribute::Malformed;
 use super::object::Object;
 use std::io;
+use std::net::IpAddr;
 use thiserror::Error;
 
 /// Why the kernel's state cannot be read or followed.
@@ -44,6 +45,22 @@ pub enum NetlinkError {
         object: Object,
         /// What is wrong with it.
         source: Malformed,
+    },
+    /// The kernel does not seek a neighbour.
+    #[error(
+        "netlink: the kernel does not resolve {address} on link {link}: {source}{}{}",
+        quoted(explanation),
+        advice(source)
+    )]
+    NotSought {
+        /// The link's number.
+        link: u32,
+        /// The neighbour's address.
+        address: IpAddr,
+        /// Why not.
+        source: io::Error,
+        /// The kernel's own words, if it has any.
+        explanation: String,
     },
     /// The kernel did not answer.
     #[error("netlink: no answer to the question for {object} within {seconds} s")]

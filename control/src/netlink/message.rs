@@ -21,7 +21,7 @@ const NLM_F_DUMP_INTR: u16 = 0x10;
 /// An error is followed by attributes that explain it.
 const NLM_F_ACK_TLVS: u16 = 0x200;
 
-/// Of messages about a new object: what the request for it said.
+/// Of requests for a new object, and of messages about it.
 pub(super) const NLM_F_REPLACE: u16 = 0x100;
 pub(super) const NLM_F_CREATE: u16 = 0x400;
 pub(super) const NLM_F_APPEND: u16 = 0x800;
@@ -131,8 +131,13 @@ impl<'a> Iterator for Messages<'a> {
 
 /// A request for a list.
 pub(super) fn dump_request(kind: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
+    request(kind, NLM_F_DUMP, sequence, body)
+}
+
+/// A request.
+pub(super) fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + body.len());
-    write_header(&mut bytes, body.len(), kind, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+    write_header(&mut bytes, body.len(), kind, NLM_F_REQUEST | flags, sequence);
     bytes.extend_from_slice(body);
     bytes
 }

@@ -27,6 +27,7 @@ mod route;
 mod routes;
 mod rule;
 mod socket;
+mod solicit;
 mod store;
 mod update;
 
@@ -36,11 +37,12 @@ pub use error::NetlinkError;
 pub use family::Family;
 pub use follow::{FollowCounters, FollowSettings, Follower};
 pub use link::Link;
-pub use neighbour::{Fdb, FdbKey, FdbTable, Neighbour, Remote};
+pub use neighbour::{Certainty, Fdb, FdbKey, FdbTable, Neighbour, Remote};
 pub use netconf::Netconf;
 pub use nexthop::Nexthop;
 pub use object::Object;
 pub use route::{Hop, Route};
+pub use solicit::Solicitor;
 pub use store::Store;
 
 use dump::Requests;

@@ -52,6 +52,21 @@ pub struct Neighbour {
     pub lladdr: Option<LinkAddress>,
     /// `NUD_*`.
     pub state: u16,
+    /// Whether somebody else than the kernel keeps it (`NTF_EXT_LEARNED`), such as a routing daemon.
+    pub is_external: bool,
+}
+
+/// How sure the kernel is of a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// It has no hardware address for it: it seeks it, or has given up.
+    Unresolved,
+    /// It has not heard of it for a while (`STALE`), and may forget it.
+    Stale,
+    /// It has heard of it lately, or is asking it.
+    Sure,
+    /// It was configured, or is kept by somebody else: the kernel has nothing to ask.
+    Fixed,
 }
 
 /// Which forwarding entry.
@@ -158,9 +173,10 @@ impl NeighbourMessage {
             return Ok(Self::Other);
         }
         // `ip neigh` leaves out what needs no resolution, and what is none yet.
-        let is_shown = flags & NTF_EXT_LEARNED != 0 || state & !NUD_NOARP != 0;
+        let is_external = flags & NTF_EXT_LEARNED != 0;
+        let is_shown = is_external || state & !NUD_NOARP != 0;
         let lladdr = lladdr.and_then(|attribute| octets(attribute.value));
-        Ok(Self::Neighbour((link, address), is_shown.then_some(Neighbour { lladdr, state })))
+        Ok(Self::Neighbour((link, address), is_shown.then_some(Neighbour { lladdr, state, is_external })))
     }
 }
 
@@ -169,6 +185,18 @@ impl Neighbour {
     pub fn usable_lladdr(&self) -> Option<&LinkAddress> {
         let is_resolved = self.state != 0 && self.state & (NUD_INCOMPLETE | NUD_FAILED) == 0;
         self.lladdr.as_ref().filter(|_| is_resolved)
+    }
+
+    /// How sure the kernel is of it.
+    pub fn certainty(&self) -> Certainty {
+        let is_resolved = self.usable_lladdr().is_some();
+        match self.state {
+            state if state & (NUD_PERMANENT | NUD_NOARP) != 0 => Certainty::Fixed,
+            _ if is_resolved && self.is_external => Certainty::Fixed,
+            _ if !is_resolved => Certainty::Unresolved,
+            state if state & NUD_STALE != 0 => Certainty::Stale,
+            _ => Certainty::Sure,
+        }
     }
 
     /// As `ip -j neigh` prints it.

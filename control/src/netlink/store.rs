@@ -447,8 +447,14 @@ pub(super) mod tests {
         let mut store = store(vec![
             Update::Link(1, Box::new(link("eth0"))),
             Update::Link(2, Box::new(link("br0"))),
-            Update::Neighbour((1, [10, 0, 0, 7].into()), Neighbour { lladdr: None, state: 2 }),
-            Update::Neighbour((2, [10, 0, 0, 7].into()), Neighbour { lladdr: None, state: 2 }),
+            Update::Neighbour(
+                (1, [10, 0, 0, 7].into()),
+                Neighbour { lladdr: None, state: 2, is_external: false },
+            ),
+            Update::Neighbour(
+                (2, [10, 0, 0, 7].into()),
+                Neighbour { lladdr: None, state: 2, is_external: false },
+            ),
             entry(FdbTable::Bridge(2)),
             entry(FdbTable::Link(2)),
             Update::Link(1, Box::new(link("renamed"))),
@@ -495,7 +501,8 @@ pub(super) mod tests {
         let mut changed = |last: u8, state| {
             let lladdr = crate::netlink::link::octets(&[2, 0, 0, 0, 0, last]);
             let mut changes = Changes::default();
-            store.apply(Update::Neighbour(key, Neighbour { lladdr, state }), &mut changes);
+            store
+                .apply(Update::Neighbour(key, Neighbour { lladdr, state, is_external: false }), &mut changes);
             (changes.neighbours.len(), changes.neighbour_states.len())
         };
         let [incomplete, reachable, stale, probe, failed] = [0x01, 0x02, 0x04, 0x10, 0x20];

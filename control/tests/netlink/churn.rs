@@ -16,6 +16,13 @@ impl Churn {
         (mixed ^ (mixed >> 31)) % bound
     }
 
+    /// Puts them into another order.
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
+        for place in (1..list.len()).rev() {
+            list.swap(place, self.below(place as u64 + 1) as usize);
+        }
+    }
+
     fn one_of<'a>(&mut self, words: &[&'a str]) -> &'a str {
         words[self.below(words.len() as u64) as usize]
     }
