@@ -7,7 +7,8 @@
 //! 3. once they are, and every worker has been quiescent since: [`Node::grace_passed`];
 //! 4. [`Node::write`] then has the routes lead where they should, in place.
 //!
-//! So no worker meets a route that leads to an adjacency which its tables do not have. A route that changes costs its own
+//! So no worker meets a route that leads to an adjacency which its tables do not have, and no node of a FIB is used again
+//! while a worker may be in it. A route that changes costs its own
 //! entries and no more, unless something else depends on it.
 
 mod depends;
@@ -175,7 +176,6 @@ impl Node {
 
     /// Every worker has been quiescent since what [`Node::prepare`] asked for was published.
     pub fn grace_passed(&mut self) {
-        self.hops.grace_passed();
         self.steps.grace_passed();
     }
 

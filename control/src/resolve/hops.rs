@@ -144,12 +144,6 @@ impl Hops {
         self.groups.routes_written();
     }
 
-    /// See [`Slots::grace_passed`].
-    pub(crate) fn grace_passed(&mut self) {
-        self.adjacencies.grace_passed();
-        self.groups.grace_passed();
-    }
-
     /// The hop that shares flows among `members` (key, weight, adjacency); none for nobody.
     pub(super) fn share(&mut self, members: Vec<(u64, u16, AdjacencyId)>) -> HopId {
         let Some((first, rest)) = members.split_first() else { return HopId::NONE };

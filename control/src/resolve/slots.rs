@@ -1,8 +1,10 @@
 //! Numbered things that workers hold by number: a number means the same for as long as anything may hold it.
 //!
 //! A thing is known by a key that lasts (which next hop), while what it says (which bytes to write) may change under its number.
-//! One that nothing asks for in a whole pass is retired. Its number still works, for a worker that has just read it. It
-//! goes through two grace periods: one begins when the last route that had it is written over, and after that no worker can be holding it.
+//! One that nothing asks for in a whole pass is retired: its number still works, because a route may lead to it until all
+//! routes are written. After that the number may mean something else in the next tables. No grace period is needed for
+//! that: a worker takes its tables first and reads routes after that, so one that has the next tables finds no route to
+//! the old thing, and one that does has tables in which it is still there.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,8 +17,6 @@ pub(crate) struct Slots<K, T> {
     pass: u64,
     /// Nothing asks for them any more, but a route may still lead to them.
     retired: Vec<u32>,
-    /// No route leads to them any more, but a worker may have read one that did.
-    waiting: Vec<u32>,
     free: Vec<u32>,
     changed: bool,
 }
@@ -35,7 +35,6 @@ impl<K, T> Default for Slots<K, T> {
             things: Vec::new(),
             pass: 0,
             retired: Vec::new(),
-            waiting: Vec::new(),
             free: Vec::new(),
             changed: false,
         }
@@ -92,12 +91,7 @@ impl<K: Eq + Hash, T: PartialEq> Slots<K, T> {
 
     /// All routes lead elsewhere than to what is retired.
     pub(super) fn routes_written(&mut self) {
-        self.waiting.append(&mut self.retired);
-    }
-
-    /// All workers have been quiescent since [`Slots::routes_written`].
-    pub(super) fn grace_passed(&mut self) {
-        self.free.append(&mut self.waiting);
+        self.free.append(&mut self.retired);
     }
 
     /// By number.
@@ -121,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_used_again_only_after_its_routes_and_a_grace_period_have_gone() {
+    fn a_number_is_used_again_only_after_its_routes_have_gone() {
         let mut slots = Slots::default();
         assert_eq!([slots.put("a", 1), slots.put("b", 2), slots.put("a", 1)], [0, 1, 0]);
         assert!(slots.take_changed());
@@ -133,13 +127,9 @@ mod tests {
         // b is retired: still there for whoever holds its number.
         assert_eq!((slots.len(), slots.things()), (1, &[3, 2][..]));
         assert_eq!(slots.put("c", 4), 2);
-        slots.grace_passed();
-        assert_eq!(slots.put("d", 5), 3);
         slots.routes_written();
-        assert_eq!(slots.put("e", 6), 4);
-        slots.grace_passed();
-        assert_eq!((slots.put("f", 7), slots.put("g", 8)), (1, 5));
-        assert_eq!(slots.things(), [3, 7, 4, 5, 6, 8]);
+        assert_eq!((slots.put("d", 5), slots.put("e", 6)), (1, 3));
+        assert_eq!(slots.things(), [3, 5, 4, 6]);
     }
 
     #[test]
