@@ -58,6 +58,11 @@ fn a_process_follows_answers_and_stops() {
     assert_eq!(said, (Some(2), "error: Cannot find device \"eth7\"\n".to_owned()));
     assert_equal_to_the_kernel(&node);
 
+    let neighbours = node.printed("show neigh", 0);
+    let line = "10.0.0.7 dev eth0 action send encap none ethertype 0800 lladdr 02:00:00:00:00:07 mtu 1500";
+    assert!(neighbours.lines().any(|found| found.starts_with(line)), "{neighbours}");
+    assert_eq!(node.printed("show tunnels", 0), "");
+
     let before = runtime(&node);
     assert_eq!((&before["mode"], &before["following"]["stale"]), (&"shadow".into(), &false.into()));
     for (change, address) in [

@@ -1,7 +1,8 @@
 //! The other end: asks a running process.
 
 use super::line::{Line, Lines};
-use super::message::{Question, Refusal};
+use super::message::{Entries, Question, Refusal, Section};
+use crate::diff::Described;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind, Write};
@@ -66,6 +67,18 @@ impl Client {
         let stream = UnixStream::connect(path).map_err(nobody)?;
         let other = stream.try_clone().map_err(nobody)?;
         Ok(Self { path: path.to_owned(), lines: Lines::new(other, LONGEST), stream })
+    }
+
+    /// All entries of a small table.
+    pub fn entries(&mut self, of: Section) -> Result<Vec<(String, Described)>, AskError> {
+        let mut all = Vec::new();
+        let mut from = Some(0);
+        while let Some(place) = from {
+            let answer: Entries = self.ask(&Question::Entries { of, from: place })?;
+            all.extend(answer.entries);
+            from = answer.next;
+        }
+        Ok(all)
     }
 
     /// Asks, and waits for the answer.

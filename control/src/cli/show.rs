@@ -3,7 +3,9 @@
 use super::ask::SocketOption;
 use super::error::CliError;
 use clap::{Args, Subcommand};
-use packetwalk_control::api::{Question, Runtime};
+use packetwalk_control::api::{Question, Runtime, Section};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 
@@ -16,12 +18,17 @@ pub(super) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Runtime(RuntimeOptions),
+    /// Print how the process is: how it follows the kernel, and how long changes take to reach workers
+    Runtime(Printed),
+    /// Print the neighbours that workers can send to, and what they put before a packet
+    Neigh(Printed),
+    /// Print the tunnels that workers open, and who may send to them
+    Tunnels(Printed),
 }
 
-/// Print how the process is: how it follows the kernel, and how long changes take to reach workers
+/// How it is asked and printed.
 #[derive(Debug, Args)]
-struct RuntimeOptions {
+struct Printed {
     #[command(flatten)]
     socket: SocketOption,
     /// Print JSON
@@ -31,15 +38,64 @@ struct RuntimeOptions {
 
 impl Options {
     pub(super) fn run(&self) -> Result<(), CliError> {
-        let Verb::Runtime(options) = &self.verb;
-        let runtime: Runtime = options.socket.connect()?.ask(&Question::Runtime {})?;
-        let text = if options.json {
-            serde_json::to_string_pretty(&runtime).map_err(|error| CliError::Print(error.into()))? + "\n"
+        match &self.verb {
+            Verb::Runtime(printed) => {
+                let runtime: Runtime = printed.socket.connect()?.ask(&Question::Runtime {})?;
+                printed.print(&runtime, text)
+            }
+            Verb::Neigh(printed) => {
+                printed.print(&entries(printed, Section::Neighbours)?, |entries| lines(entries))
+            }
+            Verb::Tunnels(printed) => {
+                let mut all = entries(printed, Section::Tunnels)?;
+                let peers = entries(printed, Section::Peers)?;
+                all.extend(
+                    peers.into_iter().map(|peer| Entry { name: format!("peer {}", peer.name), ..peer }),
+                );
+                printed.print(&all, |entries| lines(entries))
+            }
+        }
+    }
+}
+
+impl Printed {
+    fn print<T: Serialize>(&self, answer: &T, text: impl Fn(&T) -> String) -> Result<(), CliError> {
+        let text = if self.json {
+            serde_json::to_string_pretty(answer).map_err(|error| CliError::Print(error.into()))? + "\n"
         } else {
-            text(&runtime)
+            text(answer)
         };
         std::io::stdout().write_all(text.as_bytes()).map_err(CliError::Print)
     }
+}
+
+/// An entry of a small table.
+#[derive(Debug, Serialize)]
+struct Entry {
+    name: String,
+    does: BTreeMap<String, String>,
+}
+
+/// All entries of a small table, by name.
+fn entries(printed: &Printed, of: Section) -> Result<Vec<Entry>, CliError> {
+    let entries = printed.socket.connect()?.entries(of)?.into_iter();
+    let mut entries: Vec<_> = entries.map(|(name, what)| Entry { name, does: what.does }).collect();
+    entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    Ok(entries)
+}
+
+/// A line each, as iproute2 writes things: the name, then each field's name and value.
+fn lines(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for entry in entries {
+        text += &entry.name;
+        // The link is in the name.
+        for (field, value) in entry.does.iter().filter(|(field, _)| *field != "dev") {
+            let _ = write!(text, " {field} {value}");
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn text(runtime: &Runtime) -> String {

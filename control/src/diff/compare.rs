@@ -147,7 +147,7 @@ pub(super) fn compare(
     let count = fibs.len().max(1) as u64;
     for (done, (fib, tables)) in (0u64..).zip(&fibs) {
         let share = |address: u32| (done * 1000 + ((u64::from(address) * 1000) >> 32)) / count;
-        let mut fib_comparison = FibComparison::new(expected, tables);
+        let mut fib_comparison = FibComparison::new(expected, tables, comparison.differences.len());
         fib_comparison.ranges(*fib, workers, &mut comparison, |address| progress(share(address)))?;
         fib_comparison.samples(*fib, SAMPLES / fibs.len(), workers, &mut comparison)?;
     }
@@ -228,6 +228,8 @@ impl Interned {
 struct FibComparison<'a> {
     expected: &'a Expected,
     tables: &'a [TableId],
+    /// Differences that are not this FIB's.
+    noted_before: usize,
     interned: Interned,
     /// By what the dump's lookup results are.
     hops: HashMap<u32, u32>,
@@ -237,8 +239,8 @@ struct FibComparison<'a> {
 type Decided = Option<(TableId, Ipv4Net, HopId)>;
 
 impl<'a> FibComparison<'a> {
-    fn new(expected: &'a Expected, tables: &'a [TableId]) -> Self {
-        Self { expected, tables, interned: Interned::default(), hops: HashMap::new() }
+    fn new(expected: &'a Expected, tables: &'a [TableId], noted_before: usize) -> Self {
+        Self { expected, tables, noted_before, interned: Interned::default(), hops: HashMap::new() }
     }
 
     fn number(&mut self, decided: Decided) -> u32 {
@@ -273,6 +275,7 @@ impl<'a> FibComparison<'a> {
             .map(|(first, decided)| (first, decided.map(|(layer, place)| route(layer, place))))
             .peekable();
         let mut decided: Decided = None;
+        let mut previous = None;
         let mut from = Some(0);
         while let Some(begin) = from {
             progress(begin);
@@ -285,16 +288,18 @@ impl<'a> FibComparison<'a> {
             }
             let numbers: Vec<_> = piece.hops.iter().map(|hop| self.interned.number(hop)).collect();
             let end = piece.next.map_or(u32::MAX, |next| next.saturating_sub(1));
-            comparison.counts.ranges += piece.ranges.len();
             for (place, (first, hop)) in piece.ranges.iter().enumerate() {
                 let last = piece.ranges.get(place + 1).map_or(end, |(next, _)| next.saturating_sub(1));
+                let number = numbers.get(*hop).copied();
+                comparison.counts.ranges += usize::from(number != previous);
+                previous = number;
                 let mut at = *first;
                 loop {
                     while let Some((_, next)) = runs.next_if(|(begins, _)| *begins <= at) {
                         decided = next;
                     }
                     let until = runs.peek().map_or(last, |(begins, _)| last.min(begins - 1));
-                    if numbers.get(*hop) != Some(&self.number(decided)) {
+                    if number != Some(self.number(decided)) {
                         let hop = piece.hops.get(*hop).cloned().unwrap_or_default();
                         comparison.note(self.difference(decided, &hop, (at, until)));
                     }
@@ -317,7 +322,12 @@ impl<'a> FibComparison<'a> {
         comparison: &mut Comparison,
     ) -> Result<(), AskError> {
         let expected = self.expected;
-        let known: Vec<_> = comparison.differences.iter().filter_map(|difference| difference.range).collect();
+        let known: Vec<_> = comparison
+            .differences
+            .iter()
+            .skip(self.noted_before)
+            .filter_map(|difference| difference.range)
+            .collect();
         let routes: Vec<_> = self
             .tables
             .iter()

@@ -3,12 +3,12 @@
 use super::described::{Described, Names, Step, describe_rule};
 use super::sweep::{self, Run};
 use crate::config::Config;
-use crate::netlink::{NetlinkError, snapshot};
+use crate::netlink::{Family, NetlinkError, snapshot};
 use crate::node::Node;
 use crate::resolve::Behind;
 use crate::rib::RuleAction;
 use crate::state::TableId;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use packetwalk_walk::tables::HopId;
 use std::collections::BTreeMap;
 
@@ -31,9 +31,16 @@ pub(super) struct Expected {
 impl Expected {
     /// Asks the kernel now.
     pub(super) fn read(config: &Config) -> Result<Self, NetlinkError> {
-        let state = snapshot()?.node_state();
-        let node = Node::build(&state, config, Behind::Kernel);
-        drop(state);
+        let store = snapshot()?;
+        let mut node = Node::new(&store.node_state_without_routes(), config, Behind::Kernel);
+        for ((table, destination), _) in store.routes(Family::Ipv4) {
+            if let IpNet::V4(prefix) = destination {
+                node.set_routes(table, prefix, &store.route_entries(table, destination));
+            }
+        }
+        drop(store);
+        node.prepare();
+        node.write();
         let named = node.looked_up();
         let mut tables = BTreeMap::new();
         for (id, table) in node.rib.tables().filter(|(id, _)| named.contains(id)) {

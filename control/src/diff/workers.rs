@@ -1,7 +1,7 @@
 //! What workers do, as the process tells it.
 
 use super::described::{Described, Step};
-use crate::api::{AskError, Client, Entries, Question, Ranges, RulesAnswer, Section, Values};
+use crate::api::{AskError, Client, Question, Ranges, RulesAnswer, Section, Values};
 use crate::state::TableId;
 use std::net::Ipv4Addr;
 
@@ -49,13 +49,6 @@ impl Workers<'_> {
     }
 
     pub(super) fn entries(&mut self, of: Section) -> Result<Vec<(String, Described)>, AskError> {
-        let mut all = Vec::new();
-        let mut from = Some(0);
-        while let Some(place) = from {
-            let answer: Entries = self.client.ask(&Question::Entries { of, from: place })?;
-            all.extend(answer.entries);
-            from = answer.next;
-        }
-        Ok(all)
+        self.client.entries(of)
     }
 }
