@@ -9,13 +9,16 @@
 //!
 //! A worker that does not come to the second step holds up what is new, not what it reads: it is named, and waited for.
 
+mod solicit;
 mod tell;
 
 use crate::config::Config;
+use crate::finding::Finding;
 use crate::netlink::{FollowSettings, Follower, NetlinkError};
 use crate::node::Node;
-use packetwalk_rcu::{Control, Published, Reader, Stalled};
+use packetwalk_rcu::{Control, Grace, Published, Reader, Stalled};
 use packetwalk_walk::Tables;
+use solicit::Asker;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tell::Teller;
@@ -60,15 +63,24 @@ pub struct Live {
     settings: LiveSettings,
     follower: Follower,
     teller: Teller,
+    asker: Asker,
     node: Node,
     control: Control,
     published: Published<Tables>,
-    /// Since when routes wait to be written, until workers have left the tables of before.
-    waiting_since: Option<Instant>,
+    /// Routes wait to be written, until workers have left the tables of before.
+    waiting: Option<Waiting>,
     /// Nothing of it can be read by a new worker, but some of it may still be by others.
     garbage: bool,
     stalled: Vec<String>,
     batches: u64,
+}
+
+/// What routes wait for.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    /// When the first message about them was read.
+    since: Instant,
+    grace: Grace,
 }
 
 /// How soon to look again whether what was unlinked can be freed.
@@ -82,6 +94,9 @@ impl Live {
         // Nobody reads yet, so the order of the steps does not matter.
         node.prepare();
         node.write();
+        let mut asker = Asker::open()?;
+        asker.want(&node, follower.store());
+        asker.ask(follower.store());
         let control = Control::new();
         let published = control.published(node.tables.clone());
         Ok(Self {
@@ -89,10 +104,11 @@ impl Live {
             settings,
             follower,
             teller,
+            asker,
             node,
             control,
             published,
-            waiting_since: None,
+            waiting: None,
             garbage: false,
             stalled: Vec::new(),
             batches: 1,
@@ -102,9 +118,9 @@ impl Live {
     /// When [`Live::step`] is to be called even if [`Live::as_fd`] is not ready.
     pub fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
-        let waiting = self.waiting_since.map(|_| now);
+        let waiting = self.waiting.map(|_| now);
         let reclaim = self.garbage.then(|| now + RECLAIM);
-        [waiting, reclaim, self.follower.next_deadline()].into_iter().flatten().min()
+        [waiting, reclaim, self.follower.next_deadline(), self.asker.deadline()].into_iter().flatten().min()
     }
 
     /// Takes in what there is, and has workers see what it makes different. Waits for workers, for as long as the settings'
@@ -113,12 +129,22 @@ impl Live {
         let started = Instant::now();
         self.garbage = self.control.reclaim() > 0;
         // What comes meanwhile waits where the kernel put it.
-        if self.waiting_since.is_some() {
-            return Ok(self.write());
+        if let Some(waiting) = self.waiting {
+            return Ok(self.write(waiting));
         }
         let changes = self.follower.take()?;
         self.teller.tell(&mut self.node, self.follower.store(), &changes);
-        Ok(self.publish(started))
+        let generation = self.node.tables.generation;
+        let step = self.publish(started);
+        let is_other = self.node.tables.generation != generation;
+        if is_other {
+            self.asker.want(&self.node, self.follower.store());
+        }
+        let is_due = self.asker.deadline().is_some_and(|at| at <= Instant::now());
+        if is_other || is_due || !changes.neighbours.is_empty() || !changes.neighbour_states.is_empty() {
+            self.asker.ask(self.follower.store());
+        }
+        Ok(step)
     }
 
     /// Begins anew after an error: everything is read again, while workers keep what they have.
@@ -129,7 +155,7 @@ impl Live {
         let generation = self.node.tables.generation;
         (self.follower, self.teller, self.node) = (follower, teller, node);
         // The new node has numbers of its own, so nothing of it may meet what is published: all is replaced at once.
-        self.waiting_since = None;
+        self.waiting = None;
         self.node.tables.generation = generation;
         self.node.prepare();
         self.node.write();
@@ -145,13 +171,14 @@ impl Live {
         if self.node.prepare() {
             self.replace(self.node.tables.clone());
         }
-        self.waiting_since = Some(started);
-        self.write()
+        let waiting = Waiting { since: started, grace: self.control.begin_grace() };
+        self.waiting = Some(waiting);
+        self.write(waiting)
     }
 
     /// The second step and the third.
-    fn write(&mut self) -> Step {
-        match self.control.synchronize(self.settings.patience) {
+    fn write(&mut self, waiting: Waiting) -> Step {
+        match self.control.wait(waiting.grace, self.settings.patience) {
             Ok(()) => self.stalled.clear(),
             Err(Stalled { workers, .. }) => {
                 self.stalled = workers;
@@ -163,8 +190,8 @@ impl Live {
             self.replace(self.node.tables.clone());
         }
         self.batches += 1;
-        let latency = self.waiting_since.take().map(|since| since.elapsed());
-        Step { published: true, latency }
+        self.waiting = None;
+        Step { published: true, latency: Some(waiting.since.elapsed()) }
     }
 
     /// Publishes `tables` whatever the kernel says: for tests of whatever should notice.
@@ -203,6 +230,13 @@ impl Live {
     /// How many batches of changes workers have come to see, the first state being one.
     pub fn batches(&self) -> u64 {
         self.batches
+    }
+
+    /// What is odd about how the kernel is followed and asked.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.follower.findings();
+        findings.extend(self.asker.finding().cloned());
+        findings
     }
 
     /// Names of the workers that the last step waited for in vain. What is new waits for them; nothing that they may read is

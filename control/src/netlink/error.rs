@@ -72,6 +72,18 @@ pub enum NetlinkError {
     },
 }
 
+impl NetlinkError {
+    /// Whether the kernel does not let us.
+    pub fn is_permission(&self) -> bool {
+        let (Self::Socket { source, .. } | Self::Refused { source, .. } | Self::NotSought { source, .. }) =
+            self
+        else {
+            return false;
+        };
+        source.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
 /// What to do where rights are missing.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {

@@ -27,7 +27,7 @@ use packetwalk_walk::Tables;
 use packetwalk_walk::tables::{AdjacencyId, FibId, FlatMap, HopId, Ipv4Tables, Link, LinkId, PortId};
 use remarks::Remarks;
 use std::collections::{BTreeSet, HashSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use steps::Steps;
 
@@ -317,6 +317,11 @@ impl Node {
     /// Weight and adjacency of each member of a group; none for a hop that is no group.
     pub fn members(&self, hop: HopId) -> &[(u16, AdjacencyId)] {
         self.hops.members(hop)
+    }
+
+    /// The neighbours that next hops need, known or not.
+    pub fn wanted_neighbours(&self) -> &BTreeSet<(LinkId, IpAddr)> {
+        self.hops.wanted()
     }
 
     /// The tables that a FIB holds, the one that is asked first before the others.

@@ -1,8 +1,9 @@
 //! Why a way does not lead to a port, and what becomes of its packets.
 
 use super::Behind;
-use packetwalk_walk::tables::Action;
+use packetwalk_walk::tables::{Action, LinkId};
 use packetwalk_walk::{DropReason, PuntReason};
+use std::net::IpAddr;
 
 /// What is missing on a way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -10,6 +11,8 @@ pub(crate) struct Fault {
     pub(crate) kind: FaultKind,
     /// The link, route or neighbour at fault.
     pub(crate) text: String,
+    /// The neighbour that is not known.
+    pub(crate) neighbour: Option<(LinkId, IpAddr)>,
 }
 
 /// Kinds of faults, by what becomes of the packets.
@@ -33,7 +36,13 @@ pub(crate) enum FaultKind {
 
 impl Fault {
     pub(crate) fn new(kind: FaultKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self { kind, text: text.into(), neighbour: None }
+    }
+
+    /// It is not known how to reach `address` on a link of this name.
+    pub(crate) fn unresolved(link: LinkId, name: &str, address: IpAddr) -> Self {
+        let text = format!("no usable neighbour entry for {address} dev {name}");
+        Self { neighbour: Some((link, address)), ..Self::new(FaultKind::Neighbour, text) }
     }
 
     /// What becomes of the packets.

@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use packetwalk_walk::tables::{Action, Adjacency, AdjacencyId, Group, HopId, LinkId};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// What an adjacency is known by.
@@ -111,6 +111,8 @@ pub(crate) struct Hops {
     pub(super) resolved: HashMap<Request, Vec<Member>>,
     /// Links that have neighbours to be looked up.
     pub(super) connected: BTreeSet<LinkId>,
+    /// Neighbours that next hops need, known or not.
+    pub(super) wanted: BTreeSet<(LinkId, IpAddr)>,
 }
 
 impl Hops {
@@ -120,6 +122,7 @@ impl Hops {
         self.groups.begin_pass();
         self.resolved.clear();
         self.connected.clear();
+        self.wanted.clear();
         let mut known = std::mem::take(&mut self.routes);
         // Hosts first: each of them holds its route.
         known.retain(|route, _| route.is_of_host(rib, tables));
@@ -169,6 +172,11 @@ impl Hops {
     /// Whether `link` has neighbours to be looked up.
     pub(crate) fn is_connected(&self, link: LinkId) -> bool {
         self.connected.contains(&link)
+    }
+
+    /// Neighbours that next hops need, known or not.
+    pub(crate) fn wanted(&self) -> &BTreeSet<(LinkId, IpAddr)> {
+        &self.wanted
     }
 
     /// Adjacencies in use.

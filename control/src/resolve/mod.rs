@@ -96,6 +96,14 @@ impl Leaf {
         Self { key: 0, weight: 1, outcome: Err(fault), way }
     }
 
+    /// The neighbours that it needs.
+    fn neighbours(&self) -> impl Iterator<Item = (LinkId, IpAddr)> + use<> {
+        let underlay = self.way.underlay.as_ref().map(|underlay| underlay.neighbour);
+        let known = [self.way.neighbour, underlay].into_iter().flatten();
+        let unknown = self.outcome.as_ref().err().and_then(|fault| fault.neighbour);
+        known.map(|neighbour| (neighbour.link, neighbour.address)).chain(unknown)
+    }
+
     fn action(way: Way, action: Action) -> Self {
         Self { key: 0, weight: 1, outcome: Ok(action), way }
     }
@@ -282,6 +290,7 @@ impl<'a> Resolver<'a> {
         }
         let mut members = Vec::new();
         for (ordinal, leaf) in (0..).zip(self.leaves(request)) {
+            self.hops.wanted.extend(leaf.neighbours());
             let action = match leaf.outcome {
                 Ok(action) => action,
                 Err(fault) => {
@@ -419,8 +428,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn unresolved(&self, link: LinkId, target: IpAddr) -> Fault {
-        let text = format!("no usable neighbour entry for {target} dev {}", self.links.name(link));
-        Fault::new(FaultKind::Neighbour, text)
+        Fault::unresolved(link, self.links.name(link), target)
     }
 }
 

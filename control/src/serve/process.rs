@@ -161,7 +161,7 @@ impl<'a> Process<'a> {
     fn tell_findings(&mut self) {
         let now = Instant::now();
         self.teller.tell(&self.live.node().findings, now);
-        let findings = self.live.follower().findings();
+        let findings = self.live.findings();
         self.teller.tell(&findings, now);
         if !self.live.stalled().is_empty() {
             let text = format!("workers that do not come round: {}", self.live.stalled().join(", "));

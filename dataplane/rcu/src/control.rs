@@ -65,6 +65,13 @@ impl fmt::Display for Stalled {
 
 impl std::error::Error for Stalled {}
 
+/// A grace period that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace {
+    /// Workers that have seen it have passed.
+    epoch: u64,
+}
+
 /// Something unlinked, and the epoch that must have been seen before it is freed. Lost, if it is dropped before.
 struct Retired {
     epoch: u64,
@@ -159,10 +166,15 @@ impl Control {
         self.retired.len()
     }
 
-    /// Waits until every online worker has been quiescent once after this call began, and frees. Where one is not
-    /// within `patience`, it is named, and what it may read is kept.
-    pub fn synchronize(&mut self, patience: Duration) -> Result<(), Stalled> {
-        let epoch = self.advance();
+    /// Begins a grace period: it is over once every worker that is online now has been quiescent or offline.
+    pub fn begin_grace(&mut self) -> Grace {
+        Grace { epoch: self.advance() }
+    }
+
+    /// Waits until a grace period of this control is over, and frees. Where a worker has not been quiescent within `patience` it
+    /// is named, and what it may read is kept; the same period can be waited for again.
+    pub fn wait(&mut self, grace: Grace, patience: Duration) -> Result<(), Stalled> {
+        let Grace { epoch } = grace;
         let start = Instant::now();
         loop {
             if self.oldest_seen() >= epoch {
@@ -175,6 +187,12 @@ impl Control {
             }
             yield_now();
         }
+    }
+
+    /// Waits until every online worker has been quiescent once after this call began, and frees.
+    pub fn synchronize(&mut self, patience: Duration) -> Result<(), Stalled> {
+        let grace = self.begin_grace();
+        self.wait(grace, patience)
     }
 
     /// The online workers that have not seen `epoch`.

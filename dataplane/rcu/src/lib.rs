@@ -40,5 +40,5 @@ mod control;
 mod reader;
 mod sync;
 
-pub use control::{Control, Published, Stalled};
+pub use control::{Control, Grace, Published, Stalled};
 pub use reader::{Offline, Reader};
