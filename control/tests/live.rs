@@ -60,7 +60,7 @@ fn follow(live: &mut Live, is_done: impl Fn(&Live) -> bool) {
         assert!(Instant::now() < end, "it does not come: {:?}", live.stalled());
         let deadline = live.deadline().map_or(end, |deadline| deadline.min(end));
         let wait = deadline.saturating_duration_since(Instant::now());
-        let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
+        let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
         poll(&mut [PollFd::new(&*live, PollFlags::IN)], Some(&wait)).expect("it can be waited for");
         live.step().expect("the kernel answers");
     }
