@@ -22,6 +22,7 @@ use serve::node::{Node, Running, eventually, is_there};
 use serve::tamper;
 use std::collections::HashSet;
 use std::os::unix::net::UnixDatagram;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// `ip route get ADDR fibmatch` on the node.
@@ -158,7 +159,7 @@ fn findings_are_said_once() {
         let publications = runtime(&node)["publications"].as_u64();
         node.namespace.shell("ip neigh del 10.0.0.8 dev eth0");
         eventually("it is published", || runtime(&node)["publications"].as_u64() > publications);
-        node.namespace.shell("ip neigh add 10.0.0.8 lladdr 02:00:00:00:00:08 dev eth0");
+        node.namespace.shell("ip neigh replace 10.0.0.8 lladdr 02:00:00:00:00:08 dev eth0");
         assert_equal_to_the_kernel(&node);
     }
     node.namespace.shell("ip route add 10.33.0.0/24 via 10.0.0.99");
@@ -281,6 +282,33 @@ fn a_difference_is_found_and_named() {
         });
     });
     assert!(text.starts_with("rule number 1: kernel: from all lookup local; workers: "), "{text}");
+}
+
+#[test]
+fn a_worker_that_does_not_come_round_is_named_and_waited_for() {
+    if !privileged_tests_run() {
+        return;
+    }
+    let node = Node::new();
+    let stalled = || runtime(&node)["stalled"].clone();
+    let reader = Mutex::new(None);
+    node.serve(
+        |live| *reader.lock().unwrap() = Some(live.reader("worker 7")),
+        || {
+            assert_eq!(stalled(), Value::Array(Vec::new()));
+            node.namespace.shell("ip route replace 10.15.0.0/24 via 10.0.0.8");
+            eventually("it is named", || stalled() == serde_json::json!(["worker 7"]));
+            // What it reads stays, and nobody is told otherwise.
+            let text = node.printed("fib diff", 1);
+            let line =
+                "table main 10.15.0.0/24: kernel: via 10.0.0.8 dev eth0; workers: via 10.0.0.7 dev eth0";
+            assert!(text.lines().any(|found| found == line), "{text}");
+            // It comes round.
+            *reader.lock().unwrap() = None;
+            eventually("it is not waited for", || stalled() == Value::Array(Vec::new()));
+            assert_equal_to_the_kernel(&node);
+        },
+    );
 }
 
 #[test]

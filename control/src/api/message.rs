@@ -406,6 +406,18 @@ pub(super) fn to_line(answer: &Result<Answer, Refusal>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_line_makes_reading_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            json in "\\{(\"(version|verb|fib|from|addresses|x)\": (1|\"ranges\"|\"lookup\"|\"1.2.3.4\"|\\[\\]|null|-1|1e99),? ?){0,6}\\}?",
+        ) {
+            let _ = Question::parse(&bytes);
+            let _ = Question::parse(json.as_bytes());
+        }
+    }
 
     #[test]
     fn questions_are_read_as_they_are_written() {
