@@ -20,7 +20,8 @@ Examples:
   packetwalk run --shadow --config /etc/packetwalk.toml --socket /run/packetwalk.sock
 
 One line that begins with `ready` goes to standard error once the socket answers. SIGTERM and SIGINT stop it, with exit \
-code 0. Following needs no privileges; CAP_NET_ADMIN buys a receive buffer that bursts of changes fit into.")]
+code 0. Following needs no privileges; with \
+CAP_NET_ADMIN, bursts of changes fit into the receive buffer, and the kernel is asked to resolve next hops.")]
 pub(super) struct Options {
     #[command(flatten)]
     config: ConfigOption,
