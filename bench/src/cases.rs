@@ -1,6 +1,8 @@
 //! What is measured: frames of each kind, and what must become of them.
 
 use crate::frames::{self, Flow, Ip, SHORTEST};
+use crate::internet::Internet;
+use crate::lpm::Stream;
 use crate::node::{self, Layout, Way};
 use crate::random::Random;
 use etherparse::ArpOperation;
@@ -18,6 +20,12 @@ pub(crate) enum Case {
     /// Plain forwarding: half of the frames to other nodes by gateways, half to pods.
     #[value(name = "forward/node")]
     Forward,
+    /// From pods to addresses of a full table, all that it holds being equally likely.
+    #[value(name = "forward/full-uniform")]
+    FullUniform,
+    /// From pods to addresses of a full table, prefixes being as popular as Zipf has it.
+    #[value(name = "forward/full-zipf")]
+    FullZipf,
     /// From pods into IPIP tunnels.
     #[value(name = "ipip-entry/node")]
     IpipEntry,
@@ -65,13 +73,23 @@ pub(crate) struct Expected {
 
 impl Case {
     /// In the order in which they are measured.
-    pub(crate) const ALL: &[Self] =
-        &[Self::Forward, Self::IpipEntry, Self::IpipExit, Self::VxlanEntry, Self::VxlanExit, Self::Arp];
+    pub(crate) const ALL: &[Self] = &[
+        Self::Forward,
+        Self::FullUniform,
+        Self::FullZipf,
+        Self::IpipEntry,
+        Self::IpipExit,
+        Self::VxlanEntry,
+        Self::VxlanExit,
+        Self::Arp,
+    ];
 
     /// The name that the contract gives it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward/node",
+            Self::FullUniform => "forward/full-uniform",
+            Self::FullZipf => "forward/full-zipf",
             Self::IpipEntry => "ipip-entry/node",
             Self::IpipExit => "ipip-exit/node",
             Self::VxlanEntry => "vxlan-entry/node",
@@ -83,21 +101,43 @@ impl Case {
     /// How its node reaches the others.
     pub(crate) fn way(self) -> Way {
         match self {
-            Self::Forward | Self::Arp => Way::Gateway,
+            Self::Forward | Self::FullUniform | Self::FullZipf | Self::Arp => Way::Gateway,
             Self::IpipEntry | Self::IpipExit => Way::Ipip,
             Self::VxlanEntry | Self::VxlanExit => Way::Vxlan,
         }
     }
 
-    /// A frame of another flow, pod and peer each time.
-    pub(crate) fn stimulus(self, layout: &Layout, random: &mut Random) -> Stimulus {
+    /// Whether valgrind makes its node in seconds.
+    pub(crate) fn is_quickly_made(self) -> bool {
+        !matches!(self, Self::FullUniform | Self::FullZipf)
+    }
+
+    /// The full table that its node has besides, with `destinations` addresses to send to.
+    pub(crate) fn internet(self, destinations: usize) -> Option<Internet> {
+        match self {
+            Self::FullUniform => Some(Internet::new(Stream::Uniform, destinations)),
+            Self::FullZipf => Some(Internet::new(Stream::Zipf, destinations)),
+            _ => None,
+        }
+    }
+
+    /// A frame of another flow, pod and peer each time: the `number`-th.
+    pub(crate) fn stimulus(
+        self,
+        layout: &Layout,
+        internet: Option<&Internet>,
+        number: usize,
+        random: &mut Random,
+    ) -> Stimulus {
         let outwards = match self {
             Self::Forward => random.below(2) == 0,
-            Self::IpipEntry | Self::VxlanEntry | Self::Arp => true,
+            Self::FullUniform | Self::FullZipf | Self::IpipEntry | Self::VxlanEntry | Self::Arp => true,
             Self::IpipExit | Self::VxlanExit => false,
         };
         let (pod, block) = (random.below(node::PODS), random.below(node::BLOCKS));
         let remote = layout.remote(block, random.below(64) as u32);
+        let (remote, peer) =
+            internet.map_or((remote, block % node::PEERS), |internet| internet.destination(number));
         let local = layout.pod(pod);
         let (source, destination) = if outwards { (local, remote) } else { (remote, local) };
         let bits = random.bits();
@@ -108,7 +148,7 @@ impl Case {
             id: (bits >> 32) as u16,
             dont_fragment: bits >> 48 & 3 != 0,
         };
-        let subject = Subject { flow, pod, peer: block % node::PEERS, outwards };
+        let subject = Subject { flow, pod, peer, outwards };
         let port = if outwards { node::pod_port(pod) } else { node::UPLINK.to_owned() };
         Stimulus { port, frame: self.received(subject, bits), subject }
     }

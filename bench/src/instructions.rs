@@ -1,14 +1,18 @@
-//! Instructions a packet, counted by callgrind: exact, and the same on every machine of one instruction set.
+//! Instructions a packet or lookup, counted by callgrind: exact, and the same on every machine of one instruction set.
 
-use crate::cases::Case;
 use std::io;
 use std::process::Command;
 use thiserror::Error;
 
-/// Frames in the stream that is counted: a count needs no repetition, and callgrind is slow.
-const FRAMES: usize = 4096;
-/// The stream is walked once to be verified, and once more as the round asked for.
-const WALKS: usize = 2;
+/// What is counted.
+pub(crate) struct Subject {
+    /// The function whose instructions, with those of all that it calls, are counted.
+    pub(crate) function: &'static str,
+    /// The arguments with which this program calls it.
+    pub(crate) arguments: Vec<String>,
+    /// Packets or lookups that it is called for.
+    pub(crate) units: usize,
+}
 
 /// Why there is no count.
 #[derive(Debug, Error)]
@@ -16,30 +20,31 @@ pub(crate) enum CountError {
     /// It is not installed, or cannot be run.
     #[error("valgrind cannot be run ({0}): install it, on Debian with apt-get install valgrind")]
     Valgrind(io::Error),
-    /// It ran, but the walk did not.
-    #[error("under valgrind the walk failed: {0}")]
-    Walk(String),
+    /// It ran, but what should be counted did not.
+    #[error("under valgrind it failed: {0}")]
+    Failed(String),
     /// It did not find the function that it should count.
     #[error("callgrind counted nothing: {0}")]
     Nothing(String),
 }
 
-/// Counts the instructions of a case by running this program once more, under callgrind.
-pub(crate) fn count(case: Case) -> Result<f64, CountError> {
+/// Counts the instructions of a packet or lookup by running this program once more, under callgrind.
+pub(crate) fn count(subject: &Subject) -> Result<f64, CountError> {
     let program = std::env::current_exe().map_err(CountError::Valgrind)?;
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*walk_batches*"])
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(format!("--toggle-collect=*{}*", subject.function))
         .arg(program)
-        .args(["walk", "--case", case.name(), "--rounds", "1", "--frames", &FRAMES.to_string()])
+        .args(&subject.arguments)
         .output()
         .map_err(CountError::Valgrind)?;
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
-        return Err(CountError::Walk(log));
+        return Err(CountError::Failed(log));
     }
     match collected(&log) {
         #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-        Some(count @ 1..) => Ok(count as f64 / (FRAMES * WALKS) as f64),
+        Some(count @ 1..) => Ok(count as f64 / subject.units as f64),
         _ => Err(CountError::Nothing(log)),
     }
 }

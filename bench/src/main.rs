@@ -4,16 +4,23 @@ mod cases;
 mod clock;
 mod frames;
 mod instructions;
+mod internet;
+mod lpm;
 mod node;
 mod random;
 mod report;
+mod rounds;
 mod walk;
 
 use cases::Case;
 use clap::{Args, Parser, Subcommand};
 use clock::Calibration;
+use instructions::Subject;
+use lpm::{FootprintArguments, LpmArguments};
 use report::{Conditions, Measured, Report};
+use serde::Serialize;
 use std::error::Error;
+use std::fmt::Display;
 use std::process::ExitCode;
 use walk::{Caches, RING, Stream, WalkError};
 
@@ -29,6 +36,11 @@ struct Arguments {
 enum Verb {
     /// The whole walk: from a batch of received frames to descriptors in a transmit ring.
     Walk(WalkArguments),
+    /// Longest-prefix match alone, beside the structures of the field.
+    Lpm(LpmArguments),
+    /// What one table takes, in a process that has built no other.
+    #[command(hide = true)]
+    LpmFootprint(FootprintArguments),
 }
 
 #[derive(Args)]
@@ -45,7 +57,7 @@ struct WalkArguments {
     /// Frames that come from memory, and not from the cache.
     #[arg(long)]
     cold: bool,
-    /// Counts instructions too, under valgrind.
+    /// Counts instructions too, under valgrind; not where the node has a full table, which takes valgrind too long to make.
     #[arg(long)]
     instructions: bool,
     /// Frames in a round, each of another flow: a multiple of 256.
@@ -61,8 +73,18 @@ fn stream_length(text: &str) -> Result<usize, String> {
 }
 
 fn main() -> ExitCode {
-    let Verb::Walk(arguments) = Arguments::parse().verb;
-    match run(&arguments) {
+    let result = match Arguments::parse().verb {
+        Verb::Walk(arguments) => {
+            measure(&arguments).map_err(Box::from).and_then(|report| print(&report, arguments.json))
+        }
+        Verb::Lpm(arguments) => {
+            lpm::compare(&arguments).map_err(Box::from).and_then(|report| print(&report, arguments.json))
+        }
+        Verb::LpmFootprint(arguments) => {
+            lpm::footprint(&arguments).map_err(Box::from).and_then(|footprint| print_json(&footprint))
+        }
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("packetwalk-bench: {error}");
@@ -71,13 +93,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &WalkArguments) -> Result<(), Box<dyn Error>> {
-    let report = measure(arguments)?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{report}");
+fn print(report: &(impl Display + Serialize), json: bool) -> Result<(), Box<dyn Error>> {
+    if json {
+        return print_json(report);
     }
+    print!("{report}");
+    Ok(())
+}
+
+fn print_json(report: &impl Serialize) -> Result<(), Box<dyn Error>> {
+    println!("{}", serde_json::to_string(report)?);
     Ok(())
 }
 
@@ -89,26 +114,34 @@ fn measure(arguments: &WalkArguments) -> Result<Report, WalkError> {
     let mut buffers = walk::buffers(caches, frames);
     let mut streams = Vec::new();
     for case in cases {
-        streams.push((*case, Stream::new(*case, frames, caches, &mut buffers)?, Vec::new()));
+        streams.push((*case, Stream::new(*case, frames, caches, &mut buffers)?));
     }
-    // In turn, so that what disturbs the machine for a while disturbs all cases alike.
-    for _ in 0..rounds {
-        for (_, stream, clocks) in &mut streams {
-            let ticks = stream.round(caches, &mut buffers)?;
-            #[allow(clippy::cast_precision_loss, reason = "a round takes far less than 2^53 clocks")]
-            clocks.push(ticks as f64 / frames as f64);
-        }
-    }
+    let clocks =
+        rounds::in_turn(&mut streams, rounds, frames, |(_, stream)| stream.round(caches, &mut buffers))?;
     let nanoseconds = calibration.nanoseconds_per_tick();
     let mut not_counted = None;
     let mut measured = Vec::new();
-    for (case, _, clocks) in streams {
-        let count = arguments.instructions.then(|| instructions::count(case)).transpose();
+    for ((case, _), clocks) in streams.into_iter().zip(clocks) {
+        let counts = arguments.instructions && case.is_quickly_made();
+        let count = counts.then(|| instructions::count(&counted(case))).transpose();
         let count = count.unwrap_or_else(|error| {
             not_counted = Some(error.to_string());
             None
         });
-        measured.extend(Measured::new(case, clocks, nanoseconds, count));
+        measured.extend(Measured::new(case.name(), clocks, nanoseconds, count));
     }
     Ok(Report { cases: measured, conditions: Conditions { frames, cold, nanoseconds, not_counted } })
+}
+
+/// Frames in the stream whose instructions are counted: a count needs no repetition, and callgrind is slow.
+const COUNTED: usize = 4096;
+
+fn counted(case: Case) -> Subject {
+    let arguments = ["walk", "--case", case.name(), "--rounds", "1", "--frames"].map(str::to_owned);
+    // The stream is walked once to be verified, and once more as the round asked for.
+    Subject {
+        function: "walk_batches",
+        arguments: [&arguments[..], &[COUNTED.to_string()]].concat(),
+        units: 2 * COUNTED,
+    }
 }

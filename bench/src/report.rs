@@ -1,6 +1,5 @@
 //! What a measurement prints: a table for people, and the contract's JSON for programs.
 
-use crate::cases::Case;
 use crate::walk::RING;
 use packetwalk_walk::BATCH;
 use serde::Serialize;
@@ -51,23 +50,23 @@ fn hundredths(figure: f64) -> f64 {
 #[derive(Debug, Serialize)]
 pub(crate) struct Measured {
     /// Its name.
-    name: &'static str,
-    /// Clocks a packet.
+    pub(crate) name: String,
+    /// Clocks a packet or lookup.
     clocks: Spread,
-    /// Nanoseconds a packet.
+    /// Nanoseconds a packet or lookup.
     ns: Spread,
-    /// Instructions a packet, where they were counted.
+    /// Instructions a packet or lookup, where they were counted.
     instructions: Option<f64>,
-    /// Frames in a batch.
+    /// Frames or lookups in a batch.
     batch: usize,
     /// Rounds measured.
-    rounds: usize,
+    pub(crate) rounds: usize,
 }
 
 impl Measured {
     /// `clocks` of each round, and how many nanoseconds one is.
     pub(crate) fn new(
-        case: Case,
+        name: impl Into<String>,
         clocks: Vec<f64>,
         nanoseconds: f64,
         instructions: Option<f64>,
@@ -76,7 +75,7 @@ impl Measured {
         let clocks = Spread::of(clocks)?;
         let ns = clocks.times(nanoseconds);
         let instructions = instructions.map(hundredths);
-        Some(Self { name: case.name(), clocks, ns, instructions, batch: BATCH, rounds })
+        Some(Self { name: name.into(), clocks, ns, instructions, batch: BATCH, rounds })
     }
 }
 
@@ -117,18 +116,25 @@ impl fmt::Display for Report {
             writeln!(f, "warm: {RING} buffers of 2 KiB, used over and over")?;
         }
         writeln!(f)?;
-        writeln!(f, "{:16} {:^24} {:^24} {:>12}", "", "clocks a packet", "ns a packet", "instructions")?;
+        writeln!(f, "{:20} {:^24} {:^24} {:>12}", "", "clocks a packet", "ns a packet", "instructions")?;
         let columns = "     min  median     max";
-        writeln!(f, "{:16} {columns} {columns} {:>12}", "case", "a packet")?;
+        writeln!(f, "{:20} {columns} {columns} {:>12}", "case", "a packet")?;
         for case in &self.cases {
-            let Measured { name, clocks, ns, instructions, .. } = case;
-            let instructions = instructions.map_or("-".to_owned(), |count| format!("{count:.1}"));
-            writeln!(f, "{name:16} {clocks} {ns} {instructions:>12}")?;
+            writeln!(f, "{:20} {case}", case.name)?;
         }
         if let Some(reason) = not_counted {
             writeln!(f, "\ninstructions not available: {reason}")?;
         }
         Ok(())
+    }
+}
+
+/// All but the name.
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clocks, ns, instructions, .. } = self;
+        let instructions = instructions.map_or("-".to_owned(), |count| format!("{count:.1}"));
+        write!(f, "{clocks} {ns} {instructions:>12}")
     }
 }
 
@@ -154,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_json_is_the_contracts() {
-        let measured = Measured::new(Case::Forward, vec![2.0, 4.0, 8.0], 0.5, None).expect("rounds");
+        let measured = Measured::new("forward/node", vec![2.0, 4.0, 8.0], 0.5, None).expect("rounds");
         let conditions = Conditions { frames: 64, cold: false, nanoseconds: 0.5, not_counted: None };
         let report = Report { cases: vec![measured], conditions };
         assert_eq!(

@@ -7,6 +7,7 @@
 
 use crate::cases::{Case, Stimulus};
 use crate::clock;
+use crate::internet::Internet;
 use crate::node::Layout;
 use crate::random::Random;
 use packetwalk_control::config::Config;
@@ -40,6 +41,9 @@ pub(crate) enum WalkError {
     /// The node of the case is no node.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Or a route of a full table is no route.
+    #[error("a route of the full table: {0}")]
+    Route(#[from] serde_json::Error),
     /// Or has a fault.
     #[error("the state of the node: {0}")]
     Finding(Finding),
@@ -133,7 +137,11 @@ impl Stream {
         buffers: &mut [Buffer],
     ) -> Result<Self, WalkError> {
         let layout = Layout::new();
-        let state = NodeState::parse(&layout.state(case.way()), "node.json")?;
+        let internet = case.internet(frames);
+        let mut state = NodeState::parse(&layout.state(case.way()), "node.json")?;
+        for entry in internet.iter().flat_map(Internet::entries) {
+            state.route.push(entry?);
+        }
         let node = Node::build(&state, &Config::default(), Behind::Nothing);
         if let Some(finding) = node.findings.first() {
             return Err(WalkError::Finding(finding.clone()));
@@ -147,8 +155,8 @@ impl Stream {
             sent: Sent::new(frames),
         };
         let mut stimuli = Vec::with_capacity(frames);
-        for _ in 0..frames {
-            let stimulus = case.stimulus(&layout, &mut random);
+        for number in 0..frames {
+            let stimulus = case.stimulus(&layout, internet.as_ref(), number, &mut random);
             stream.received.push(stream.port(&stimulus.port)?, &stimulus.frame);
             stimuli.push(stimulus);
         }
