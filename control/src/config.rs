@@ -18,8 +18,12 @@
 //! [icmp]
 //! rate = 1000             # ICMP errors a second, per worker; 0: none
 //! burst = 50              # at once
+//!
+//! [netlink]
+//! receive_buffer = 16777216 # bytes of the kernel's messages that may wait until they are read
 //! ```
 
+use crate::netlink::FollowSettings;
 use glob::Pattern;
 use packetwalk_walk::IcmpRate;
 use packetwalk_walk::tables::Role;
@@ -40,6 +44,8 @@ pub struct Config {
     pub vxlan: VxlanConfig,
     /// ICMP errors.
     pub icmp: IcmpConfig,
+    /// How the kernel is followed.
+    pub netlink: NetlinkConfig,
 }
 
 /// The role of the ports that match.
@@ -134,6 +140,28 @@ impl From<IcmpConfig> for IcmpRate {
     }
 }
 
+/// `[netlink]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetlinkConfig {
+    /// Bytes of messages that may wait until they are read, counted as the kernel does: a route is about 800. What comes beyond
+    /// that is lost, and costs a new listing. 4 KiB to 1 GiB.
+    #[serde(deserialize_with = "receive_buffer")]
+    pub receive_buffer: usize,
+}
+
+impl Default for NetlinkConfig {
+    fn default() -> Self {
+        Self { receive_buffer: FollowSettings::default().receive_buffer }
+    }
+}
+
+impl From<NetlinkConfig> for FollowSettings {
+    fn from(netlink: NetlinkConfig) -> Self {
+        Self { receive_buffer: netlink.receive_buffer }
+    }
+}
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -203,6 +231,15 @@ fn pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pattern, D::Err
     })
 }
 
+fn receive_buffer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let bytes = usize::deserialize(deserializer)?;
+    if (4 << 10..=1 << 30).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(D::Error::invalid_value(Unexpected::Unsigned(bytes as u64), &"4096 to 1073741824 bytes"))
+    }
+}
+
 /// The line, from 1, of the byte at `offset`.
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
@@ -227,7 +264,8 @@ mod tests {
     fn every_key_is_understood() {
         let config = parse(
             "[[port]]\ndevice = \"veth*\"\nrole = \"workload\"\n[[port]]\ndevice = \"*\"\nrole = \"uplink\"\n\
-             [tunnel]\naccept = \"any\"\nvni = \"any\"\n[vxlan]\nudp_csum = true\n[icmp]\nrate = 7\nburst = 3\n",
+             [tunnel]\naccept = \"any\"\nvni = \"any\"\n[vxlan]\nudp_csum = true\n[icmp]\nrate = 7\nburst = 3\n\
+             [netlink]\nreceive_buffer = 4096\n",
         )
         .expect("valid");
         assert_eq!(config.role("veth1"), Some(Role::Workload));
@@ -235,6 +273,7 @@ mod tests {
         assert_eq!(config.tunnel, TunnelConfig { accept: Accept::Any, vni: AcceptVni::Any });
         assert!(config.vxlan.udp_csum);
         assert_eq!(config.icmp, IcmpConfig { rate: 7, burst: 3 });
+        assert_eq!(config.netlink, NetlinkConfig { receive_buffer: 4096 });
         assert_eq!(config.unmatched(&["eth0".into()]).collect::<Vec<_>>(), ["veth*"]);
     }
 
@@ -251,7 +290,12 @@ mod tests {
             ),
             (
                 "[tunel]\n",
-                "packetwalk.toml:1: tunel: unknown field `tunel`, expected one of `port`, `tunnel`, `vxlan`, `icmp`",
+                "packetwalk.toml:1: tunel: unknown field `tunel`, expected one of `port`, `tunnel`, `vxlan`, `icmp`, \
+                 `netlink`",
+            ),
+            (
+                "[netlink]\nreceive_buffer = 100\n",
+                "packetwalk.toml:2: netlink.receive_buffer: invalid value: integer `100`, expected 4096 to 1073741824 bytes",
             ),
             (
                 "[icmp]\nburst = -1\n",

@@ -42,7 +42,8 @@ impl Options {
             .map_err(|source| ServeError::System { operation: "take signals over", source })?;
         // First, so that a second process ends before it has read a million routes.
         let mut place = SocketPlace::claim(self.socket.path())?;
-        let live = Live::open(config.clone(), LiveSettings::default())?;
+        let settings = LiveSettings { follow: config.netlink.into(), ..LiveSettings::default() };
+        let live = Live::open(config.clone(), settings)?;
         for device in config.unmatched(&live.node().port_names) {
             error::warn(node::unmatched(device));
         }
