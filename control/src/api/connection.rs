@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Connections at one time. When another one comes, the one that has been silent longest makes room.
-const MOST: usize = 32;
+/// Connections at one time, each with a thread. When another one comes, the one that has been silent longest makes room: so
+/// there must be more than come at once, or one would be closed before it has asked.
+const MOST: usize = 256;
 
 /// The longest question, bytes.
 const LONGEST: usize = 64 << 10;
