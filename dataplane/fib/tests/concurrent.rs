@@ -81,11 +81,13 @@ enum Shape {
     Nested,
     /// The hosts of two blocks, often with equal values: nodes come and go.
     Hosts,
+    /// Hosts far apart, each in a block of its own with a value of its own: whatever comes or goes makes nodes or frees them, and the next one takes them.
+    Scattered,
     /// Few prefixes, and a default that changes all the time.
     Default,
 }
 
-const SHAPES: [Shape; 4] = [Shape::Internet, Shape::Nested, Shape::Hosts, Shape::Default];
+const SHAPES: [Shape; 5] = [Shape::Internet, Shape::Nested, Shape::Hosts, Shape::Scattered, Shape::Default];
 
 impl Shape {
     fn prefix<F: Family>(self, random: &mut Random) -> Prefix {
@@ -111,6 +113,12 @@ impl Shape {
             Self::Hosts => {
                 let length = if random.one_in(10) { F::BITS - 7 + random.below(4) as u8 } else { F::BITS };
                 Prefix::around::<F>(anchor ^ bits & 0x7f, length)
+            }
+            Self::Scattered => {
+                let block = random.below(200) as u128;
+                let bits = block.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834) & all;
+                let length = if random.one_in(2) { F::BITS - 12 } else { F::BITS };
+                Prefix::around::<F>(anchor ^ bits & (all >> 7), length)
             }
             Self::Default => {
                 let length = if random.one_in(4) { F::BITS } else { random.below(9) as u8 + 12 };
@@ -237,6 +245,15 @@ impl Progress {
     }
 }
 
+/// Ends a round when it is dropped: if the writer panics, readers must not wait for it.
+struct End<'p>(&'p Progress);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Nodes on their way from the writer, past the readers, back to the writer.
 struct Passing {
     nodes: Vec<u32>,
@@ -308,11 +325,13 @@ fn read<F: Family>(
 ) {
     let mut random = Random(seed);
     while !progress.over.load(Ordering::Relaxed) {
-        // Mostly where the writer is, or will be at once.
-        let next = progress.begun.load(Ordering::Relaxed) as usize + random.below(3);
-        let near = plan.changes.get(next).map_or(0..0, |change| change.probes.clone());
-        let near = if near.is_empty() || random.one_in(8) { 0..plan.probes.len() } else { near };
         for _ in 0..BATCH {
+            // Mostly where the writer is, or will be at once: change `begun` is the one before that place.
+            let now = progress.begun.load(Ordering::Relaxed) as usize + random.below(3);
+            let near = plan.changes.get(now.saturating_sub(1)).map_or(0..0, |change| change.probes.clone());
+            // And beside it, where nothing must change.
+            let near = near.start.saturating_sub(2)..(near.end + 2).min(plan.probes.len());
+            let near = if near.is_empty() || random.one_in(8) { 0..plan.probes.len() } else { near };
             let probe = near.start + random.below(near.len());
             let address = plan.probes[probe];
             // Acquire: the lookup comes after it.
@@ -353,11 +372,11 @@ fn play<F: Family>(plan: &Plan, root: F::Root, room: usize, random: &mut Random)
                 }
             });
         }
+        let _end = End(&progress);
         write::<F>(&mut writer, &mut control, plan, &progress, random);
         while progress.lookups.load(Ordering::Relaxed) < LOOKUPS && !progress.over.load(Ordering::Relaxed) {
             thread::yield_now();
         }
-        progress.over.store(true, Ordering::Relaxed);
     });
     progress.failure.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
