@@ -29,7 +29,7 @@ impl Teller {
 
     /// Tells `node` what differs now.
     pub(super) fn tell(&mut self, node: &mut Node, store: &Store, changes: &Changes) {
-        let mut prefixes = changes.routes.clone();
+        let mut dependent = BTreeSet::new();
         if has_changed(changes) {
             let names = names(store);
             let renamed: Vec<_> = self
@@ -41,10 +41,10 @@ impl Teller {
                 .collect();
             self.names = names;
             node.set_surroundings(&store.node_state_without_routes(), &renamed);
-            prefixes.extend(self.dependent_routes(store, changes));
+            dependent = self.dependent_routes(store, changes);
         }
-        for (table, destination) in prefixes {
-            set_routes(node, store, table, destination);
+        for (table, destination) in dependent.union(&changes.routes) {
+            set_routes(node, store, *table, *destination);
         }
     }
 

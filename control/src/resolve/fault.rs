@@ -1,8 +1,10 @@
 //! Why a way does not lead to a port, and what becomes of its packets.
 
 use super::Behind;
+use crate::finding::Finding;
 use packetwalk_walk::tables::{Action, LinkId};
 use packetwalk_walk::{DropReason, PuntReason};
+use std::fmt;
 use std::net::IpAddr;
 
 /// What is missing on a way.
@@ -61,8 +63,14 @@ impl Fault {
         }
     }
 
-    /// Whether an operator should hear of it: a bridge's entry that aged away is everyday.
-    pub(crate) fn is_worth_telling(&self) -> bool {
-        self.kind != FaultKind::Bridge
+    /// What an operator should hear of it; `who` needs the way. A bridge's entry that aged away is everyday, and a neighbour
+    /// that nobody has talked to yet is no loss where a kernel resolves it.
+    pub(crate) fn finding(&self, behind: Behind, who: impl fmt::Display) -> Option<Finding> {
+        let text = format!("{who}: {}", self.text);
+        match (self.kind, behind) {
+            (FaultKind::Bridge, _) => None,
+            (FaultKind::Neighbour, Behind::Kernel) => Some(Finding::info(text)),
+            _ => Some(Finding::warning(text)),
+        }
     }
 }

@@ -149,7 +149,7 @@ impl Hops {
 
     /// The hop that shares flows among `members` (key, weight, adjacency); none for nobody.
     pub(super) fn share(&mut self, members: Vec<(u64, u16, AdjacencyId)>) -> HopId {
-        let Some((first, rest)) = members.split_first() else { return HopId::NONE };
+        let Some((&first, rest)) = members.split_first() else { return HopId::NONE };
         if rest.iter().all(|member| member.2 == first.2) {
             return HopId::adjacency(first.2);
         }
@@ -159,7 +159,8 @@ impl Hops {
         let Some(group) = Group::new(&members) else { return HopId::NONE };
         let shared =
             Shared { group, members: members.iter().map(|(_, weight, id)| (*weight, *id)).collect() };
-        HopId::group(self.groups.put(members, shared))
+        // With so many groups memory would have run out long before.
+        self.groups.put(members, shared, HopId::LIMIT).map_or(HopId::adjacency(first.2), HopId::group)
     }
 
     /// The hop of a route that was resolved.

@@ -230,7 +230,18 @@ impl<'a> Resolver<'a> {
     }
 
     fn put(&mut self, key: AdjacencyKey, adjacency: Adjacency, way: Way) -> AdjacencyId {
-        AdjacencyId(self.hops.adjacencies.put(key, Resolved { adjacency, way }))
+        let number = self.hops.adjacencies.put(key, Resolved { adjacency, way }, HopId::LIMIT);
+        let Some(number) = number else {
+            let text = format!(
+                "more than {} different next hops: those beyond are dropped as if there were no route",
+                HopId::LIMIT
+            );
+            if self.findings.iter().all(|finding| finding.text != text) {
+                self.findings.push(Finding::warning(text));
+            }
+            return AdjacencyId::NO_ROUTE;
+        };
+        AdjacencyId(number)
     }
 
     /// The longest prefix that puts `address` on `link` itself.
@@ -294,9 +305,7 @@ impl<'a> Resolver<'a> {
             let action = match leaf.outcome {
                 Ok(action) => action,
                 Err(fault) => {
-                    if fault.is_worth_telling() {
-                        self.findings.push(Finding::warning(format!("{}: {}", who(), fault.text)));
-                    }
+                    self.findings.extend(fault.finding(self.behind, who()));
                     fault.action(self.behind)
                 }
             };

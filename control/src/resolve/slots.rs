@@ -42,8 +42,8 @@ impl<K, T> Default for Slots<K, T> {
 }
 
 impl<K: Eq + Hash, T: PartialEq> Slots<K, T> {
-    /// The number of what `key` stands for, which is `thing` from now on.
-    pub(super) fn put(&mut self, key: K, thing: T) -> u32 {
+    /// The number of what `key` stands for, which is `thing` from now on; None: all `limit` numbers are in use.
+    pub(super) fn put(&mut self, key: K, thing: T, limit: usize) -> Option<u32> {
         let pass = self.pass;
         if let Some(slot) = self.by_key.get_mut(&key) {
             slot.pass = pass;
@@ -52,18 +52,22 @@ impl<K: Eq + Hash, T: PartialEq> Slots<K, T> {
                 *known = thing;
                 self.changed = true;
             }
-            return slot.number;
+            return Some(slot.number);
         }
-        self.changed = true;
-        let number = if let Some(number) = self.free.pop() {
-            self.things[number as usize] = thing;
-            number
-        } else {
-            self.things.push(thing);
-            (self.things.len() - 1) as u32
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.things[number as usize] = thing;
+                number
+            }
+            None if self.things.len() < limit => {
+                self.things.push(thing);
+                (self.things.len() - 1) as u32
+            }
+            None => return None,
         };
+        self.changed = true;
         self.by_key.insert(key, Slot { number, pass });
-        number
+        Some(number)
     }
 
     /// The number that `key` has; it counts as asked for.
@@ -117,26 +121,45 @@ mod tests {
     #[test]
     fn a_number_is_used_again_only_after_its_routes_have_gone() {
         let mut slots = Slots::default();
-        assert_eq!([slots.put("a", 1), slots.put("b", 2), slots.put("a", 1)], [0, 1, 0]);
+        assert_eq!(
+            [
+                slots.put("a", 1, 8).unwrap_or(u32::MAX),
+                slots.put("b", 2, 8).unwrap_or(u32::MAX),
+                slots.put("a", 1, 8).unwrap_or(u32::MAX)
+            ],
+            [0, 1, 0]
+        );
         assert!(slots.take_changed());
-        assert_eq!((slots.put("a", 1), slots.take_changed()), (0, false));
+        assert_eq!((slots.put("a", 1, 8).unwrap_or(u32::MAX), slots.take_changed()), (0, false));
 
         slots.begin_pass();
-        assert_eq!((slots.put("a", 3), slots.take_changed()), (0, true));
+        assert_eq!((slots.put("a", 3, 8).unwrap_or(u32::MAX), slots.take_changed()), (0, true));
         slots.end_pass();
         // b is retired: still there for whoever holds its number.
         assert_eq!((slots.len(), slots.things()), (1, &[3, 2][..]));
-        assert_eq!(slots.put("c", 4), 2);
+        assert_eq!(slots.put("c", 4, 8).unwrap_or(u32::MAX), 2);
         slots.routes_written();
-        assert_eq!((slots.put("d", 5), slots.put("e", 6)), (1, 3));
+        assert_eq!(
+            (slots.put("d", 5, 8).unwrap_or(u32::MAX), slots.put("e", 6, 8).unwrap_or(u32::MAX)),
+            (1, 3)
+        );
         assert_eq!(slots.things(), [3, 5, 4, 6]);
+    }
+
+    #[test]
+    fn there_are_no_more_numbers_than_the_limit() {
+        let mut slots = Slots::default();
+        assert_eq!(
+            [slots.put("a", 1, 1), slots.put("b", 2, 1), slots.put("a", 3, 1)],
+            [Some(0), None, Some(0)]
+        );
     }
 
     #[test]
     fn what_was_found_in_a_pass_stays() {
         let mut slots = Slots::default();
-        slots.put("a", 1);
-        slots.put("b", 2);
+        slots.put("a", 1, 8).unwrap_or(u32::MAX);
+        slots.put("b", 2, 8).unwrap_or(u32::MAX);
         slots.begin_pass();
         assert_eq!((slots.find(&"b"), slots.find(&"c")), (Some(1), None));
         slots.end_pass();

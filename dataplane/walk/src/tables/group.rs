@@ -17,6 +17,9 @@ impl HopId {
     /// No route.
     pub const NONE: Self = Self(0);
 
+    /// So many adjacencies can be named, and so many groups.
+    pub const LIMIT: usize = GROUP as usize;
+
     /// One adjacency.
     pub fn adjacency(id: AdjacencyId) -> Self {
         debug_assert!(id.0 < GROUP, "adjacency {id:?} does not fit");
