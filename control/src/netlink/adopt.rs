@@ -50,6 +50,19 @@ impl Store {
         }
     }
 
+    /// The same for the first list of a kind, without notes of what it changes: those about a million routes would take as much
+    /// memory as the routes.
+    pub(super) fn begin(&mut self, object: Object, mut fresh: Self, doubts: &mut Doubts) {
+        for family in [Family::Ipv4, Family::Ipv6] {
+            if object == Object::routes(family) {
+                self.routes[family as usize] = std::mem::take(&mut fresh.routes[family as usize]);
+                self.routes[family as usize].forget_unused();
+                return;
+            }
+        }
+        self.adopt(object, fresh, &mut Changes::default(), doubts);
+    }
+
     /// A link that is other than it was does to routes what it does where a message says so.
     fn adopt_links(&mut self, mut fresh: BTreeMap<u32, Link>, changes: &mut Changes, doubts: &mut Doubts) {
         let changed: Vec<_> = difference(self.links.iter(), fresh.iter(), PartialEq::eq).copied().collect();

@@ -300,16 +300,23 @@ impl Follower {
             let is_due = self.next_deadline().is_some_and(|at| at <= now);
             return Ok(is_all && is_due && self.ask(now)?);
         };
-        if reading.meanwhile.is_void {
-            self.read_in_vain(reading.listing.question);
-        } else if !reading.is_whole {
-            match self.requests.read(&mut reading.listing)? {
-                Progress::Interrupted => self.read_in_vain(reading.listing.question),
+        let question = reading.listing.question;
+        if !reading.is_whole {
+            let read = self.requests.read(&mut reading.listing);
+            if read.is_err() {
+                // Whoever goes on after an error asks anew.
+                self.doubts.questions.insert(question);
+            }
+            match read? {
+                Progress::Interrupted => self.read_in_vain(question),
                 progress => {
                     reading.is_whole = progress == Progress::Whole;
                     self.reading = Some(reading);
                 }
             }
+        } else if reading.meanwhile.is_void {
+            // Only now, because the kernel refuses another list until this one has been read.
+            self.read_in_vain(question);
         } else if is_all {
             self.take_over(reading, changes);
         } else {
@@ -327,12 +334,13 @@ impl Follower {
         self.doubts.resolve_links(&self.store);
         self.doubtful_since = None;
         self.rest_until = None;
-        while let Some(question) = self.doubts.questions.pop_first() {
+        while let Some(question) = self.doubts.questions.first().copied() {
             let fresh = match question {
                 Question::RoutesBy(family, link) => {
                     let leads = self.store.routes[family as usize].any(|route| route.leads_by(link));
                     if !leads || self.doubts.questions.contains(&Question::All(question.object())) {
                         self.rechecks.remove(&question);
+                        self.doubts.questions.remove(&question);
                         continue;
                     }
                     self.store.emptied(family)
@@ -342,6 +350,7 @@ impl Follower {
                 Question::All(_) => Store::default(),
             };
             let listing = self.requests.ask(question, fresh)?;
+            self.doubts.questions.remove(&question);
             self.reading = Some(Reading { listing, meanwhile: Meanwhile::default(), is_whole: false });
             self.read_last = Instant::now();
             return Ok(true);
@@ -368,8 +377,12 @@ impl Follower {
                 if !meanwhile.go_over(&mut fresh) {
                     doubts.kind(object);
                 }
-                self.store.adopt(object, fresh, changes, &mut doubts);
-                self.listed.insert(object);
+                if self.listed.insert(object) {
+                    // Nobody has seen the state yet, so nobody need know what changed.
+                    self.store.begin(object, fresh, &mut doubts);
+                } else {
+                    self.store.adopt(object, fresh, changes, &mut doubts);
+                }
                 meanwhile.heard && COUNTED.contains(&object)
             }
             Question::RoutesBy(family, link) => {
