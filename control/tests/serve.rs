@@ -21,6 +21,7 @@ use serve::clients::Raw;
 use serve::node::{Node, Running, eventually, is_there};
 use serve::tamper;
 use std::collections::HashSet;
+use std::net::Ipv4Addr;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -178,6 +179,13 @@ fn explain_walks_on_the_state_of_the_process() {
     }
     let node = Node::new();
     std::fs::write(node.file("tunnel.toml"), "[icmp]\nrate = 7\n").expect("a file");
+    // More than one answer holds, in state and in ranges.
+    let route = |number: u32| {
+        let (prefix, gateway) = (Ipv4Addr::from(0x1400_0000 + (number << 8)), 7 + number % 2);
+        format!("route add {prefix}/24 via 10.0.0.{gateway}\n")
+    };
+    std::fs::write(node.file("batch"), (0..10_000).map(route).collect::<String>()).expect("a file");
+    node.namespace.run(&["ip", "-batch", &node.file("batch").to_string_lossy()]);
     let mut command = node.command("run --shadow");
     command.arg("--config").arg(node.file("tunnel.toml"));
     let mut running = Running::spawn(command);
@@ -204,6 +212,9 @@ fn explain_walks_on_the_state_of_the_process() {
         .concat(),
     );
     assert_eq!(by_process, by_file);
+    assert_equal_to_the_kernel(&node);
+    let compared: Value = serde_json::from_str(&node.printed("fib diff --json", 0)).expect("JSON");
+    assert!(compared["compared"]["ranges"].as_u64() > Some(10_000), "{compared}");
     assert!(by_process.contains("10.16.32.0/20 via 10.0.0.7 dev eth0"), "{by_process}");
     // The next hop is in the subnet that the frame came from: it is sent back by the port that it came in by.
     assert!(by_process.contains("forwarded by eth0"), "{by_process}");

@@ -81,7 +81,6 @@ impl<'a> Hops<'a> {
 
 fn state(live: &Live, generation: u64, after: Option<Place>) -> Chunk {
     let store = live.follower().store();
-    let started = Instant::now();
     let mut state = match after {
         // Links, neighbours and the rest are thousands where routes are a million.
         None => store.node_state_without_routes(),
@@ -89,7 +88,12 @@ fn state(live: &Live, generation: u64, after: Option<Place>) -> Chunk {
     };
     let start = after.map_or(0, |place| place.routes);
     let prefixes = store.routes(Family::Ipv4).chain(store.routes(Family::Ipv6));
-    for (done, ((table, prefix), _)) in prefixes.skip(start).enumerate() {
+    let mut prefixes = prefixes.skip(start).peekable();
+    // Finding the place takes longer the later it is, a few milliseconds behind a million: it is not to be paid for every few
+    // prefixes.
+    let _ = prefixes.peek();
+    let started = Instant::now();
+    for (done, ((table, prefix), _)) in prefixes.enumerate() {
         let is_over = done > 0 && done.is_multiple_of(STRIDE) && started.elapsed() >= SLICE;
         if is_over || done == MOST_PREFIXES {
             return Chunk { generation, state, next: Some(Place { routes: start + done }) };
