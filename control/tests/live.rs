@@ -15,6 +15,7 @@ use packetwalk_walk::Tables;
 use packetwalk_walk::tables::{Action, HopId, RuleAction};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A node whose `v0` has 10.0.0.1, and behind it a namespace with 10.0.0.2 to 10.0.0.4.
@@ -129,5 +130,35 @@ fn next_hops_are_resolved_because_the_kernel_is_asked() {
         here.shell("ip route add 10.22.0.0/24 via 10.0.0.99; ip route add 10.23.0.0/24 via 10.0.0.3");
         follow(&mut live, |live| is_sent(live, "10.23.0.1"));
         assert!(!is_sent(&live, "10.22.0.1"));
+    });
+}
+
+#[test]
+fn after_an_error_everything_is_read_again_while_workers_keep_what_they_have() {
+    if !privileged_tests_run() {
+        return;
+    }
+    let [here, _there] = pair();
+    here.shell(
+        "ip neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev v0; ip route add 10.20.0.0/24 via 10.0.0.9",
+    );
+    here.enter(|| {
+        let mut live = open();
+        let mut worker = live.reader("worker 0");
+        here.shell("ip route del 10.20.0.0/24; ip route add 10.21.0.0/24 via 10.0.0.9");
+        let (before, generation) = (live.tables().generation, live.batches());
+        let published = Arc::clone(live.published());
+        let kept = worker.load(&published);
+        live.reopen().expect("the kernel answers");
+        assert!(is_routed(&action(kept, "10.20.0.1")) && !is_routed(&action(kept, "10.21.0.1")));
+        worker.quiescent();
+        let now = worker.load(&published);
+        assert!(!is_routed(&action(now, "10.20.0.1")) && is_routed(&action(now, "10.21.0.1")));
+        assert!(live.tables().generation > before && live.batches() > generation);
+        // It goes on from there.
+        here.shell("ip route add 10.22.0.0/24 via 10.0.0.9");
+        let asleep = worker.offline();
+        follow(&mut live, |live| is_routed(&action(live.tables(), "10.22.0.1")));
+        drop(asleep);
     });
 }

@@ -3,6 +3,7 @@
 use super::VERSION;
 use crate::diff::{Described, Step};
 use crate::state::{NodeState, TableId};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
@@ -153,8 +154,10 @@ impl Section {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// How many prefixes with routes came before, IPv4 first.
-    pub routes: usize,
+    /// The table of the last prefix in it.
+    pub table: TableId,
+    /// The last prefix whose routes are in it.
+    pub prefix: IpNet,
 }
 
 /// What is answered.
@@ -424,7 +427,9 @@ mod tests {
         let questions = [
             Question::Runtime {},
             Question::RouteGet { destination: [10, 0, 0, 1].into(), from: None, iif: Some("eth0".into()) },
-            Question::State { after: Some(Place { routes: 7 }) },
+            Question::State {
+                after: Some(Place { table: TableId::MAIN, prefix: "10.0.0.0/8".parse().expect("a prefix") }),
+            },
             Question::Ranges { fib: 3, from: [10, 0, 0, 0].into() },
             Question::Lookup { fib: 0, addresses: vec![[1, 2, 3, 4].into()] },
             Question::Entries { of: Section::Neighbours, from: 9 },

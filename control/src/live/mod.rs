@@ -20,6 +20,7 @@ use packetwalk_rcu::{Control, Grace, Published, Reader, Stalled};
 use packetwalk_walk::Tables;
 use solicit::Asker;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tell::Teller;
 use thiserror::Error;
@@ -66,7 +67,7 @@ pub struct Live {
     asker: Asker,
     node: Node,
     control: Control,
-    published: Published<Tables>,
+    published: Arc<Published<Tables>>,
     /// Routes wait to be written, until workers have left the tables of before.
     waiting: Option<Waiting>,
     /// Nothing of it can be read by a new worker, but some of it may still be by others.
@@ -98,7 +99,7 @@ impl Live {
         asker.want(&node, follower.store());
         asker.ask(follower.store());
         let control = Control::new();
-        let published = control.published(node.tables.clone());
+        let published = Arc::new(control.published(node.tables.clone()));
         Ok(Self {
             config,
             settings,
@@ -208,7 +209,7 @@ impl Live {
     }
 
     /// Where workers find the tables.
-    pub fn published(&self) -> &Published<Tables> {
+    pub fn published(&self) -> &Arc<Published<Tables>> {
         &self.published
     }
 

@@ -2,6 +2,7 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// A map from prefixes, in their order; IPv4 first.
 #[derive(Clone, Debug)]
@@ -49,5 +50,18 @@ impl<T> Prefixes<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
         let ipv4 = self.ipv4.iter().map(|(prefix, value)| (IpNet::V4(*prefix), value));
         ipv4.chain(self.ipv6.iter().map(|(prefix, value)| (IpNet::V6(*prefix), value)))
+    }
+
+    /// Those behind `prefix`, which need not be there.
+    pub(super) fn after(&self, prefix: IpNet) -> impl Iterator<Item = (IpNet, &T)> {
+        let (ipv4, ipv6) = match prefix {
+            IpNet::V4(prefix) => {
+                (Some((Bound::Excluded(prefix), Bound::Unbounded)), (Bound::Unbounded, Bound::Unbounded))
+            }
+            IpNet::V6(prefix) => (None, (Bound::Excluded(prefix), Bound::Unbounded)),
+        };
+        let ipv4 = ipv4.into_iter().flat_map(|range| self.ipv4.range(range));
+        let ipv4 = ipv4.map(|(prefix, value)| (IpNet::V4(*prefix), value));
+        ipv4.chain(self.ipv6.range(ipv6).map(|(prefix, value)| (IpNet::V6(*prefix), value)))
     }
 }

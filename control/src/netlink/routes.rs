@@ -9,6 +9,7 @@ use super::route::{Placement, Route, RouteMessage};
 use crate::state::TableId;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// The routes of one prefix, the preferred first. Equal lists are one: a million prefixes share a few.
@@ -45,6 +46,23 @@ impl Routes {
         self.tables.iter().flat_map(|(table, prefixes)| {
             prefixes.iter().map(|(destination, aliases)| ((*table, destination), aliases.as_slice()))
         })
+    }
+
+    /// Those behind a prefix of a table, which need not be there.
+    pub(super) fn after(
+        &self,
+        table: TableId,
+        destination: IpNet,
+    ) -> impl Iterator<Item = ((TableId, IpNet), &[Route])> {
+        let rest = self.tables.get(&table).into_iter().flat_map(move |prefixes| {
+            prefixes
+                .after(destination)
+                .map(move |(destination, aliases)| ((table, destination), aliases.as_slice()))
+        });
+        let tables = self.tables.range((Bound::Excluded(table), Bound::Unbounded));
+        rest.chain(tables.flat_map(|(table, prefixes)| {
+            prefixes.iter().map(|(destination, aliases)| ((*table, destination), aliases.as_slice()))
+        }))
     }
 
     /// How many prefixes there are.

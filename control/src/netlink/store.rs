@@ -66,6 +66,26 @@ impl Store {
         self.routes[family as usize].iter()
     }
 
+    /// All prefixes that have routes, IPv4 first, by table; behind a prefix of a table only those that come after it, whether
+    /// it is there or not. Costs what is taken, however many come before.
+    pub fn routes_after(
+        &self,
+        after: Option<(TableId, IpNet)>,
+    ) -> impl Iterator<Item = ((TableId, IpNet), &[Route])> {
+        let [ipv4, ipv6] = &self.routes;
+        let of = |family| after.filter(|(_, prefix)| Family::of(*prefix) == family);
+        let (in_ipv4, in_ipv6) = (of(Family::Ipv4), of(Family::Ipv6));
+        let all4 = after.is_none().then(|| ipv4.iter());
+        let rest4 = in_ipv4.map(|(table, prefix)| ipv4.after(table, prefix));
+        let all6 = in_ipv6.is_none().then(|| ipv6.iter());
+        let rest6 = in_ipv6.map(|(table, prefix)| ipv6.after(table, prefix));
+        all4.into_iter()
+            .flatten()
+            .chain(rest4.into_iter().flatten())
+            .chain(all6.into_iter().flatten())
+            .chain(rest6.into_iter().flatten())
+    }
+
     /// How many prefixes of a family have routes, those of each table counted.
     pub fn prefix_count(&self, family: Family) -> usize {
         self.routes[family as usize].len()
@@ -327,6 +347,24 @@ pub(super) mod tests {
             },
             placement,
         }
+    }
+
+    #[test]
+    fn routes_go_on_behind_a_prefix_that_may_have_gone() {
+        let mut store = Store::default();
+        let all = ["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"];
+        for destination in all {
+            add(&mut store, destination, &["1.1.1.1"], Placement::Last);
+        }
+        let behind = |after: Option<&str>| {
+            let after = after.map(|prefix| (TableId::MAIN, prefix.parse().expect("a prefix")));
+            store.routes_after(after).map(|((_, prefix), _)| prefix.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(behind(None), all);
+        assert_eq!(behind(Some("10.1.0.0/16")), all[1..]);
+        assert_eq!(behind(Some("10.1.7.0/24")), all[1..]);
+        assert_eq!(behind(Some("10.3.0.0/16")), all[3..]);
+        assert_eq!(behind(Some("2001:db8::/32")), all[3..]);
     }
 
     fn add(store: &mut Store, destination: &str, gateways: &[&str], placement: Placement) -> Applied {

@@ -6,7 +6,6 @@ use crate::api::{
 };
 use crate::diff::{self, Described, Names, Step};
 use crate::live::Live;
-use crate::netlink::Family;
 use crate::node::Node;
 use crate::route_get::{self, Query};
 use crate::state::NodeState;
@@ -86,19 +85,17 @@ fn state(live: &Live, generation: u64, after: Option<Place>) -> Chunk {
         None => store.node_state_without_routes(),
         Some(_) => NodeState::default(),
     };
-    let start = after.map_or(0, |place| place.routes);
-    let prefixes = store.routes(Family::Ipv4).chain(store.routes(Family::Ipv6));
-    let mut prefixes = prefixes.skip(start).peekable();
-    // Finding the place takes longer the later it is, a few milliseconds behind a million: it is not to be paid for every few
-    // prefixes.
-    let _ = prefixes.peek();
     let started = Instant::now();
-    for (done, ((table, prefix), _)) in prefixes.enumerate() {
-        let is_over = done > 0 && done.is_multiple_of(STRIDE) && started.elapsed() >= SLICE;
-        if is_over || done == MOST_PREFIXES {
-            return Chunk { generation, state, next: Some(Place { routes: start + done }) };
+    let mut last = None;
+    for (done, ((table, prefix), _)) in
+        store.routes_after(after.map(|place| (place.table, place.prefix))).enumerate()
+    {
+        let is_over = done.is_multiple_of(STRIDE) && started.elapsed() >= SLICE;
+        if last.is_some() && (is_over || done == MOST_PREFIXES) {
+            return Chunk { generation, state, next: last };
         }
         state.route.extend(store.route_entries(table, prefix));
+        last = Some(Place { table, prefix });
     }
     Chunk { generation, state, next: None }
 }
