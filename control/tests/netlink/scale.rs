@@ -17,9 +17,13 @@ use crate::netlink::namespace::{Namespace, privileged_tests_run};
 pub(crate) fn with_batches(count: u32) -> (Namespace, [String; 2]) {
     let here = Namespace::create();
     here.shell(
-        "ip link set lo up; ip link add v0 type veth peer name v0far; ip link set v0far up; ip link set v0 up
-         ip addr add 10.0.0.1/24 dev v0",
+        // Link-local addresses would come about by themselves, seconds later, between two looks at the kernel.
+        "sysctl -qw net.ipv6.conf.default.addr_gen_mode=1
+         ip link set lo up; ip link add v0 type veth peer name v0far; ip link set v0far up; ip link set v0 up
+         ip addr add 10.0.0.1/24 dev v0; ip addr add fd00::1/64 dev v0 nodad",
     );
+    // So do the routes of a link once it has carrier.
+    std::thread::sleep(Duration::from_secs(1));
     let mut numbers: Vec<u32> = (0..count).collect();
     let mut churn = Churn::new(count.into());
     let batches = [7, 8].map(|host| {
